@@ -1,0 +1,1 @@
+//! See the workspace's Cargo.toml for what this crate is.

@@ -1,0 +1,20 @@
+//! What Pharos keeps: records, their codec, and the protocol of a storage lane.
+//!
+//! | when | what is on disk |
+//! | --- | --- |
+//! | [`Reply`] with `Ok` in commit mode | every operation of the request, or the machine's disk lied |
+//! | [`Reply`] with `Ok` in periodic mode | the request is queued; it is on disk within `update_period` |
+//! | [`Reply`] with `Err` | nothing of the request, now or after a restart |
+//! | no reply (crash) | all of the request or nothing of it |
+//!
+//! The engine names objects by [`ObjectId`] and never sees a file, a transaction or an archive.
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+extern crate alloc;
+
+pub mod error;
+pub mod record;
+pub mod request;
+
+pub use error::StoreError;
+pub use request::{Kind, Object, ObjectId, Op, Reply, Request, Token};
