@@ -1,1 +1,13 @@
-//! See the workspace's Cargo.toml for what this crate is.
+//! glommio and io_uring under the engine: sockets, connections, mesh, lanes, clock, the loop of a shard.
+//!
+//! | module | what it owns |
+//! | --- | --- |
+//! | [`clock`] | the only reader of time |
+//! | `doorbell` | how a sleeping shard is woken, and how it is not woken in vain |
+//! | [`control_link`] | questions and answers between the shards and the control thread |
+
+pub mod clock;
+pub mod control_link;
+mod doorbell;
+
+pub use control_link::{ControlPort, Event, FromShard};
