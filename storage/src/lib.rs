@@ -12,9 +12,16 @@
 #![forbid(unsafe_code)]
 extern crate alloc;
 
+pub mod codec;
 pub mod error;
+pub mod hash;
+pub mod limits;
+pub mod memory;
 pub mod record;
 pub mod request;
+mod upgrade;
 
+pub use codec::{DecodeError, Record, decode, encode};
 pub use error::StoreError;
-pub use request::{Kind, Object, ObjectId, Op, Reply, Request, Token};
+pub use hash::{aor_hash, lane_of};
+pub use request::{Kind, Object, ObjectId, Op, Refused, Reply, Request, Token};

@@ -1,13 +1,18 @@
-//! The records: plain values here, rkyv archives behind a version byte in a lane.
+//! The records: plain values here, rkyv archives behind a version byte in a lane ([`crate::codec`]).
+//!
+//! A change of any field changes the format: the old shape moves to `upgrade.rs` under its number,
+//! [`crate::codec::Record::VERSION`] rises, and the golden bytes in the tests are made anew.
 //!
 //! Wall times are milliseconds since 1970 UTC. An AoR is in normal form (`user@host`, row C92).
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use rkyv::{Archive, Deserialize, Serialize};
+
 /// A published document's state, [`crate::Kind::Publication`] (row C60). The body is an object of its
 /// own, so that a refresh writes only this.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Archive, Serialize, Deserialize)]
 pub struct Publication {
     /// Presentity.
     pub aor: String,
@@ -38,7 +43,7 @@ pub struct Publication {
 }
 
 /// A subscription with its dialog, [`crate::Kind::Subscription`] (row C61).
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Archive, Serialize, Deserialize)]
 pub struct Subscription {
     /// Presentity.
     pub aor: String,
@@ -91,7 +96,7 @@ pub struct Subscription {
 }
 
 /// A watcher's authorization state kept without a subscription, [`crate::Kind::Watcher`] (row C62).
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Archive, Serialize, Deserialize)]
 pub struct Watcher {
     /// Presentity.
     pub aor: String,
