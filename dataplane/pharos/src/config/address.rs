@@ -54,17 +54,14 @@ impl fmt::Display for Socket {
 fn address_with_port(text: &str, default: u16) -> Result<SocketAddr, String> {
     let any = text.strip_prefix('*').map(|rest| format!("{}{rest}", Ipv4Addr::UNSPECIFIED));
     let text = any.as_deref().unwrap_or(text);
-    let bare = text.trim_start_matches('[').trim_end_matches(']');
-    let address = match text.parse::<SocketAddr>() {
-        Ok(address) => address,
-        Err(_) if text.starts_with('[') || !bare.contains(':') => match bare.parse::<IpAddr>() {
-            Ok(ip) => SocketAddr::new(ip, default),
-            Err(_) => return Err(format!("{text} is not ADDRESS:PORT; a host name is not taken")),
-        },
-        Err(_) => {
-            return Err(format!("{text} is not ADDRESS:PORT; IPv6 goes in brackets: [::1]:5060"));
-        }
-    };
+    if !text.starts_with('[') && text.matches(':').count() > 1 {
+        return Err(format!("{text} is not ADDRESS:PORT; IPv6 goes in brackets: [::1]:{default}"));
+    }
+    let alone = || text.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    let address = text
+        .parse::<SocketAddr>()
+        .or_else(|_| alone().map(|ip| SocketAddr::new(ip, default)))
+        .map_err(|_| format!("{text} is not ADDRESS:PORT; a host name is not taken"))?;
     match address.port() {
         0 => Err("port 0 cannot be reached by anyone; name a port".into()),
         _ => Ok(address),
