@@ -1,0 +1,124 @@
+//! The disk: storage lanes in memory, with the faults that [`pharos_storage::memory`] knows.
+
+use pharos_engine::{Instant, Span};
+use pharos_storage::memory::{Faults, MemoryLane};
+use pharos_storage::{Kind, Object, ObjectId, Reply, Request, StoreError, lane_of};
+
+use crate::setup::Setup;
+
+/// All lanes of the data directory.
+#[derive(Debug)]
+pub struct Disk {
+    lanes: Vec<MemoryLane>,
+    faults: Faults,
+    refused: Vec<(usize, Reply)>,
+    now: Instant,
+    crashes: u64,
+}
+
+/// An object as it is read back at start.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
+    id: ObjectId,
+    pub(crate) hash: u64,
+    kind: Kind,
+    bytes: Box<[u8]>,
+}
+
+impl Kept {
+    pub(crate) fn as_ref(&self) -> Object<'_> {
+        Object { id: self.id, hash: self.hash, kind: self.kind, bytes: &self.bytes }
+    }
+}
+
+impl Disk {
+    pub(crate) fn new(setup: &Setup, seed: u64) -> Self {
+        let delay = (setup.commit_time.0 / 2, setup.commit_time.0);
+        let faults = Faults { delay, ..Faults::default() };
+        let lane = |index| MemoryLane::new(seed.wrapping_add(index), faults);
+        let lanes = (0..setup.lanes as u64).map(lane).collect();
+        Self { lanes, faults, refused: Vec::new(), now: Instant(0), crashes: 0 }
+    }
+
+    /// The next commit of every lane ends so.
+    pub fn next_commit(&mut self, outcome: Result<(), StoreError>) {
+        self.lanes.iter_mut().for_each(|lane| lane.script(outcome));
+    }
+
+    /// No commit returns before `span` has passed.
+    pub fn stall(&mut self, span: Span) {
+        let until = self.now + span;
+        self.lanes.iter_mut().for_each(|lane| lane.stall(until.0));
+    }
+
+    /// Of 1000 commits so many find no room.
+    pub fn full_per_mille(&mut self, full_per_mille: u16) {
+        self.faults = Faults { full_per_mille, ..self.faults };
+        self.lanes.iter_mut().for_each(|lane| lane.set_faults(self.faults));
+    }
+
+    /// How many objects of a kind it holds.
+    pub fn count(&self, kind: Kind) -> usize {
+        self.objects().iter().filter(|object| object.kind == kind).count()
+    }
+
+    pub(crate) fn submit(&mut self, now: Instant, shard: usize, request: Request) {
+        self.now = now;
+        let lanes = u16::try_from(self.lanes.len()).expect("few lanes");
+        let lane = usize::from(lane_of(request.hash, lanes));
+        let origin = u16::try_from(shard).expect("few shards");
+        if let Err(refused) = self.lanes[lane].submit(now.0, origin, request)
+            && let Some(token) = refused.request.token
+        {
+            self.refused.push((shard, Reply { token, result: Err(refused.error) }));
+        }
+    }
+
+    /// When the next commit returns.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        let refused = (!self.refused.is_empty()).then_some(self.now);
+        let commits = self.lanes.iter().filter_map(MemoryLane::next_deadline).map(Instant);
+        commits.chain(refused).min()
+    }
+
+    /// The replies that are due.
+    pub(crate) fn replies(&mut self, now: Instant) -> Vec<(usize, Reply)> {
+        self.now = now;
+        let mut due = std::mem::take(&mut self.refused);
+        for lane in &mut self.lanes {
+            lane.advance(now.0, |shard, reply| due.push((shard.into(), reply)));
+        }
+        due
+    }
+
+    /// Finish what was submitted, as a stop in order does.
+    pub(crate) fn sync(&mut self) {
+        for lane in &mut self.lanes {
+            while let Some(ready) = lane.next_deadline() {
+                lane.advance(ready, |_, _| {});
+            }
+        }
+    }
+
+    /// The process dies. Every other time the commit under way had reached the disk.
+    pub(crate) fn crash(&mut self) {
+        self.crashes += 1;
+        self.refused.clear();
+        let landed = self.crashes.is_multiple_of(2);
+        self.lanes.iter_mut().for_each(|lane| lane.crash(landed));
+    }
+
+    pub(crate) fn objects(&self) -> Vec<Kept> {
+        let keep = |object: Object<'_>| Kept {
+            id: object.id,
+            hash: object.hash,
+            kind: object.kind,
+            bytes: object.bytes.into(),
+        };
+        self.lanes.iter().flat_map(MemoryLane::objects).map(keep).collect()
+    }
+
+    pub(crate) fn highest(&self) -> u64 {
+        self.lanes.iter().map(MemoryLane::highest_id).max().unwrap_or(0)
+    }
+}

@@ -1,0 +1,81 @@
+//! The network between the server and its peers: delay, and on demand loss, copies and overtaking.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use pharos_engine::{Instant, Span};
+
+use crate::random::Random;
+
+/// What the network does to datagrams. Streams only know delay.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Faults {
+    /// Of 100 datagrams so many are lost.
+    pub loss: u8,
+    /// Of 100 datagrams so many arrive twice.
+    pub duplicate: u8,
+    /// Of 100 datagrams so many are late by up to 50 ms, and so may be overtaken.
+    pub late: u8,
+}
+
+/// Delay and faults. Between two addresses datagrams keep their order unless one is late.
+#[derive(Debug)]
+pub(crate) struct Network {
+    /// What goes wrong now.
+    pub(crate) faults: Faults,
+    last: BTreeMap<(SocketAddr, SocketAddr), Instant>,
+}
+
+/// Shortest way between two hosts.
+const DELAY: Span = Span::millis(1);
+/// The most that ordinary jitter adds, nanoseconds.
+const JITTER: u64 = 500_000;
+/// The most that a late datagram loses, nanoseconds.
+const LATE: u64 = 50_000_000;
+
+impl Network {
+    /// A network with these faults.
+    pub(crate) const fn new(faults: Faults) -> Self {
+        Self { faults, last: BTreeMap::new() }
+    }
+
+    /// When the copies of a datagram sent now arrive: none, one or two times.
+    pub(crate) fn datagram(
+        &mut self,
+        now: Instant,
+        random: &mut Random,
+        way: (SocketAddr, SocketAddr),
+    ) -> Vec<Instant> {
+        let copies = match (random.chance(self.faults.loss), random.chance(self.faults.duplicate)) {
+            (true, _) => 0,
+            (false, false) => 1,
+            (false, true) => 2,
+        };
+        (0..copies).map(|_| self.arrival(now, random, way)).collect()
+    }
+
+    fn arrival(
+        &mut self,
+        now: Instant,
+        random: &mut Random,
+        way: (SocketAddr, SocketAddr),
+    ) -> Instant {
+        if random.chance(self.faults.late) {
+            return now + DELAY + Span(random.below(LATE));
+        }
+        self.stream(now, random, way)
+    }
+
+    /// When a message on a stream arrives: never before the one sent before it.
+    pub(crate) fn stream(
+        &mut self,
+        now: Instant,
+        random: &mut Random,
+        way: (SocketAddr, SocketAddr),
+    ) -> Instant {
+        let last = self.last.entry(way).or_default();
+        let at = (now + DELAY + Span(random.below(JITTER))).max(*last + Span(1));
+        *last = at;
+        at
+    }
+}
