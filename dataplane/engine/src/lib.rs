@@ -13,6 +13,7 @@ pub mod config;
 pub mod counters;
 pub mod io;
 pub mod net;
+pub mod presence;
 pub mod shard;
 pub mod time;
 

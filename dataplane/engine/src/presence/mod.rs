@@ -1,0 +1,3 @@
+//! Presence: PUBLISH, SUBSCRIBE, NOTIFY and the event packages.
+
+pub mod package;
