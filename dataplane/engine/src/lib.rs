@@ -10,13 +10,21 @@
 extern crate alloc;
 
 pub mod config;
+pub mod core;
 pub mod counters;
 pub mod io;
+pub mod limits;
 pub mod net;
+pub mod pool;
 pub mod presence;
+pub mod reject;
 pub mod shard;
+pub mod sip;
 pub mod time;
+pub mod timer;
+pub mod wire;
 
+pub use crate::core::{Core, Timer};
 pub use config::Config;
 pub use io::{Command, Input, Log, Mesh, Output, Reply};
 pub use shard::Shard;

@@ -1,0 +1,69 @@
+//! Every bound of a shard, each with its derivation. At a limit: an error answer with Retry-After
+//! where the protocol has one, a counter, never growth.
+
+/// RFC 3261 T1 (17.1.1.1), milliseconds: round-trip estimate.
+pub const T1_MS: u64 = 500;
+/// RFC 3261 T2, milliseconds: longest interval of non-INVITE retransmissions.
+pub const T2_MS: u64 = 4_000;
+/// RFC 3261 T4, milliseconds: longest time a message stays in the network.
+pub const T4_MS: u64 = 5_000;
+/// 64*T1, milliseconds: how long a transaction may take, and how long its answer is kept.
+pub const TRANSACTION_MS: u64 = 64 * T1_MS;
+
+/// Requests a second that one shard answers over UDP with state, at the most: architecture.md
+/// section 9 gives about 10 us of CPU for each, so a core does 100 000; twice a fair load of it.
+pub const RATE_MAX: usize = 50_000;
+/// Completed server transactions: 32 s of [`RATE_MAX`] would be 1.6 million; at 40 bytes with
+/// their index entry that is 64 MB a shard, the most we give to answering repeats.
+pub const COMPLETED_MAX: usize = RATE_MAX * (TRANSACTION_MS as usize) / 1_000;
+/// Requests taken and not answered yet. The lane takes 65 536 operations; each such request waits
+/// for one. With 2 KiB of message each that is 128 MB at the very most.
+pub const DEFERRED_MAX: usize = 65_536;
+/// INVITE server transactions; each keeps its answer (under 1 KiB) for up to 37 s.
+pub const INVITE_SERVER_MAX: usize = 16_384;
+
+/// Client transactions of a shard (architecture.md section 6).
+pub const CLIENTS_MAX: usize = 4_096;
+/// Client transactions to one destination (architecture.md section 6): about one receive buffer of
+/// 212 KiB with NOTIFYs of 800 bytes.
+pub const CLIENTS_PER_DESTINATION_MAX: usize = 256;
+/// Client transactions that wait for one name to be resolved: half of all, so that a dead name
+/// server leaves room for literal addresses.
+pub const RESOLVING_MAX: usize = CLIENTS_MAX / 2;
+/// Cached answers of the resolver, 1 KiB each at the most.
+pub const NAMES_MAX: usize = 4_096;
+/// Records used of one answer.
+pub const RECORDS_MAX: usize = 16;
+/// Longest time a resolver's answer is used, seconds.
+pub const NAME_TTL_MAX_S: u32 = 3_600;
+/// Time a failed look-up is remembered, seconds.
+pub const NAME_NEGATIVE_S: u32 = 30;
+/// Destinations remembered as not speaking TCP.
+pub const NO_TCP_MAX: usize = 4_096;
+/// How long they are, milliseconds.
+pub const NO_TCP_MS: u64 = 600_000;
+/// Time an attempt at TCP for a large request has before UDP is taken, milliseconds.
+pub const TCP_WAIT_MS: u64 = 2_000;
+/// Connections a shard keeps account of; the runtime accepts no more than that.
+pub const FLOWS_MAX: usize = 65_536;
+/// A connection we opened is closed after so long without a message, milliseconds.
+pub const FLOW_IDLE_MS: u64 = 600_000;
+
+/// Timers: one or two for each client transaction, one for each publication and subscription.
+pub const TIMERS_MAX: usize = 1 << 24;
+/// Work-list outputs in one call (architecture.md section 3).
+pub const OUTPUTS_PER_TICK: usize = 64;
+/// Storage requests under way: the lane's own bound (architecture.md section 5).
+pub const STORES_MAX: usize = 65_536;
+/// A storage request older than this makes the lane slow, milliseconds.
+pub const STORE_SLOW_MS: u64 = 1_000;
+/// Log lines a second; the rest is counted and said in the next one.
+pub const LOG_LINES_PER_SECOND: u32 = 10;
+/// Longest request or response we take over datagrams, bytes.
+pub const MESSAGE_MAX: usize = 65_535;
+/// Least and most seconds of a Retry-After; spread so that peers do not come back together.
+pub const RETRY_AFTER_S: core::ops::Range<u32> = 2..8;
+
+const _: () = assert!(RESOLVING_MAX < CLIENTS_MAX);
+const _: () = assert!(CLIENTS_PER_DESTINATION_MAX < CLIENTS_MAX);
+const _: () = assert!(T1_MS < T2_MS && T2_MS < T4_MS && TCP_WAIT_MS < TRANSACTION_MS);
