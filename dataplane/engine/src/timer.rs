@@ -248,7 +248,7 @@ mod tests {
             wheel.set(at(ms), value).unwrap();
         }
         assert_eq!(drain(&mut wheel, 0), [4]);
-        assert_eq!(drain(&mut wheel, 9), []);
+        assert!(drain(&mut wheel, 9).is_empty());
         assert_eq!(drain(&mut wheel, 10), [2]);
         assert_eq!(drain(&mut wheel, 299_999), [1, 3]);
         assert_eq!(drain(&mut wheel, 300_000), [5]);
@@ -259,7 +259,7 @@ mod tests {
     fn a_part_of_a_millisecond_is_rounded_up_never_early() {
         let mut wheel = Wheel::new(1, at(0));
         wheel.set(Instant(1_000_001), 1).unwrap();
-        assert_eq!(drain(&mut wheel, 1), []);
+        assert!(drain(&mut wheel, 1).is_empty());
         assert_eq!(wheel.next_deadline(), Some(at(2)));
         assert_eq!(drain(&mut wheel, 2), [1]);
     }
