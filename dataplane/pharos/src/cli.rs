@@ -46,7 +46,8 @@ EXAMPLES
   curl http://127.0.0.1:8888/metrics         What it counts";
 
 #[derive(Debug, Parser)]
-#[command(name = "pharos", version, about = ABOUT, long_about = LONG_ABOUT, after_long_help = AFTER)]
+#[command(name = "pharos", version)]
+#[command(about = ABOUT, long_about = LONG_ABOUT, after_long_help = AFTER)]
 #[command(args_conflicts_with_subcommands = true, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]

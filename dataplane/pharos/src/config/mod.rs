@@ -1,7 +1,7 @@
 //! The configuration: one TOML file, a table for each module, the parameters of the originals.
 //!
-//! [`settings`] declares every parameter once, with its default and its meaning; [`schema`] makes of
-//! that declaration the struct, the reader with its error messages and the file `pharos config`
+//! [`settings`] declares every parameter once, with its default and its meaning; [`schema`] makes
+//! of that declaration the struct, the reader with its error messages and the file `pharos config`
 //! prints. [`check`] holds the rules that concern more than one parameter.
 
 pub(crate) mod address;

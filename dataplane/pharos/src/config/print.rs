@@ -7,8 +7,8 @@ use super::settings::{Settings, for_each_table};
 pub(crate) fn print(settings: &Settings) -> String {
     let mut out = String::from(
         "# Configuration of Pharos: every parameter with its default. Leave out what you do not\n\
-         # change. Times are seconds unless a parameter says otherwise. \"Row\" names the parameter\n\
-         # in the feature inventory of the modules that Pharos replaces.\n",
+         # change. Times are seconds unless a parameter says otherwise. A row is the number of\n\
+         # the parameter in the feature inventory of the modules that Pharos replaces.\n",
     );
     section(&mut out, None, &settings.server);
     macro_rules! tables {

@@ -1,5 +1,5 @@
-//! What is wrong with a configuration, said so that it can be mended: file, line, column, the value,
-//! the nearest valid name.
+//! What is wrong with a configuration, said so that it can be mended: file, line, column, the
+//! value, the nearest valid name.
 
 use std::fmt;
 use std::ops::Range;

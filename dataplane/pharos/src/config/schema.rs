@@ -9,8 +9,8 @@ use toml::de::{DeTable, DeValue};
 use super::advice;
 use super::problem::{Problem, nearest};
 
-/// Where each parameter that the file sets stands, by dotted name (`presence.min_expires`); elements
-/// of a list have their index as last part (`socket.0`).
+/// Where each parameter that the file sets stands, by dotted name (`presence.min_expires`);
+/// elements of a list have their index as last part (`socket.0`).
 #[derive(Debug, Default)]
 pub(crate) struct Places(BTreeMap<String, Range<usize>>);
 
@@ -151,7 +151,8 @@ pub(crate) fn refuse_unknown(
 }
 
 /// Declares a table of the file: doc comments become the printed documentation, `#[inert = "why"]`
-/// marks a parameter that is checked but changes nothing, `#[example = "value"]` shows an unset one.
+/// marks a parameter that is checked but changes nothing, `#[example = "value"]` shows an unset
+/// one.
 macro_rules! section {
     (
         $(#[doc = $about:literal])*

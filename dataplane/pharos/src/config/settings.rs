@@ -26,7 +26,7 @@ section! {
         /// "memory" = nowhere, all is gone when the process ends. Rows A02, B02, C01.
         #[example = "\"lmdb:/var/lib/pharos\""]
         db_url: Option<Store> = None,
-        /// Domains whose presentities live here. Empty = every host for which a request reaches us.
+        /// Domains that are ours. Empty = every host for which a request reaches us.
         domains: Vec<Domain> = Vec::new(),
         /// Other names of our domains: { "alias.example" = "example.org" }. An address of record
         /// under the alias is the one under the domain. Row C92.
@@ -52,14 +52,15 @@ section! {
 section! {
     /// What is kept on disk, and when it is answered.
     Storage {
-        /// "commit": an answer leaves when what it acknowledges is on disk. "periodic": it leaves at
-        /// once and the disk follows within update_period, as the originals do.
+        /// "commit": an answer leaves when what it acknowledges is on disk. "periodic": it leaves
+        /// at once and the disk follows within update_period, as the originals do.
         durability: Durability = Durability::Commit,
         /// Seconds: how long the disk may lag in periodic mode. Row A06.
         update_period: SomeSeconds = Int(30),
         /// Milliseconds that a commit waits for more of the same; 0 = never.
         commit_window: Int<0, 1000> = Int(1),
-        /// Storage lanes, a power of two, fixed when the data directory is made. 0 = one per 8 cores.
+        /// Storage lanes, a power of two, fixed when the data directory is made. 0 = one for each
+        /// 8 cores.
         lanes: Int<0, 64> = Int(0),
     }
 }
@@ -109,8 +110,8 @@ section! {
         max_publications_per_presentity: Int<1, 10_000> = Int(64),
         /// NOTIFYs a second, over all shards, that renew the watchers' state after a crash.
         restart_notify_rate: Int<1, 1_000_000> = Int(1000),
-        /// Least seconds between two NOTIFYs of a subscription, by package. Off by default; the RFCs
-        /// recommend { presence = 5, "presence.winfo" = 5, dialog = 1, message-summary = 1 }.
+        /// Least seconds between two NOTIFYs of a subscription, by package. Off by default; the
+        /// RFCs recommend { presence = 5, "presence.winfo" = 5, dialog = 1, message-summary = 1 }.
         notify_interval: BTreeMap<String, Int<0, 3600>> = BTreeMap::new(),
         /// Name of the table for `pharos db import` and `export`. Row C21.
         presentity_table: String = "presentity".into(),
