@@ -3,6 +3,8 @@
 #![forbid(unsafe_code)]
 extern crate alloc;
 
+pub mod xml;
+
 /// Why no message can be cut out of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameError {

@@ -15,10 +15,13 @@
 //! - SUBSCRIBE, and after a NOTIFY without 2xx: [`Package::subscribe_body`], always full state.
 
 mod document;
+mod entity;
 mod info;
 mod passthrough;
 mod registry;
+mod table;
 mod view;
+mod winfo;
 
 use alloc::vec::Vec;
 
@@ -29,6 +32,7 @@ pub use document::{Document, VERSION_FIELD};
 pub use info::Info;
 pub use registry::{PackageId, Packages};
 pub use view::View;
+pub use winfo::{Watcher, WatcherEvent, WatcherStatus};
 
 /// A PUBLISH that carries state, as the package sees it.
 #[derive(Clone, Copy, Debug)]

@@ -37,14 +37,6 @@ pub(super) static PRESENCE: Info = Info {
     rfc_interval: 5_000,
     ..Info::new(PackageId::PRESENCE, "presence")
 };
-pub(super) static PRESENCE_WINFO: Info = Info {
-    notify_type: "application/watcherinfo+xml",
-    publishable: false,
-    full_state: false,
-    req_auth: true,
-    rfc_interval: 5_000,
-    ..Info::new(PackageId::PRESENCE_WINFO, "presence.winfo")
-};
 pub(super) static DIALOG: Info = Info {
     publish_types: &["application/dialog-info+xml"],
     notify_type: "application/dialog-info+xml",

@@ -1,6 +1,7 @@
 //! The static registry of event packages (row C53), by wire name and by number.
 
 use super::passthrough::Passthrough;
+use super::winfo::Winfo;
 use super::{Info, Package};
 
 /// Names a package within this build; not stored (records carry the name).
@@ -55,7 +56,7 @@ impl PackageId {
 
 static PACKAGES: [&dyn Package; PackageId::COUNT] = [
     &Passthrough(&super::passthrough::PRESENCE),
-    &Passthrough(&super::passthrough::PRESENCE_WINFO),
+    &Winfo,
     &Passthrough(&super::passthrough::DIALOG),
     &Passthrough(&super::passthrough::DIALOG_SLA),
     &Passthrough(&super::passthrough::MESSAGE_SUMMARY),
