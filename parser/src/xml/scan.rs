@@ -19,7 +19,11 @@ pub struct Tag<'a> {
 impl<'a> Tag<'a> {
     /// The attributes, namespace declarations among them.
     pub const fn attributes(&self) -> Attributes<'a> {
-        Attributes { text: self.inner, base: self.start + 1 + self.name.len(), at: 0 }
+        Attributes {
+            text: self.inner,
+            base: self.start.saturating_add(1).saturating_add(self.name.len()),
+            at: 0,
+        }
     }
 
     /// The attribute of this name as written.
@@ -34,7 +38,7 @@ impl<'a> Tag<'a> {
 
     /// Where the name ends: the place for another attribute.
     pub const fn name_end(&self) -> usize {
-        self.start + 1 + self.name.len()
+        self.start.saturating_add(1).saturating_add(self.name.len())
     }
 }
 

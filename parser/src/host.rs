@@ -1,0 +1,148 @@
+//! Hosts: names, IPv4 addresses and bracketed IPv6 addresses.
+
+use alloc::vec::Vec;
+use core::fmt::Write;
+use core::net::{IpAddr, Ipv4Addr};
+use core::str::FromStr;
+
+use crate::error::Reason;
+use crate::scan::{self, HOST};
+
+/// The host of a URI or a Via.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Host<'a> {
+    /// A host name, as written.
+    Name(&'a [u8]),
+    /// A literal address.
+    Address(IpAddr),
+}
+
+impl<'a> Host<'a> {
+    /// Reads a host: `hostname / IPv4address / IPv6reference`.
+    ///
+    /// # Errors
+    /// [`Reason::Host`] when it is none of them.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, Reason> {
+        if let [b'[', inner @ .., b']'] = bytes {
+            return Ok(Self::Address(IpAddr::V6(address(inner).ok_or(Reason::Host)?)));
+        }
+        if !scan::all(bytes, HOST) {
+            return Err(Reason::Host);
+        }
+        let absolute = bytes.strip_suffix(b".").unwrap_or(bytes);
+        let last = absolute.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
+        scan::step(last.len());
+        match last.first() {
+            None => Err(Reason::Host),
+            // A top label starts with a letter, so that an address is never mistaken for a name.
+            Some(byte) if byte.is_ascii_digit() => {
+                address(bytes).map(|ip: Ipv4Addr| Self::Address(IpAddr::V4(ip))).ok_or(Reason::Host)
+            }
+            Some(_) if well_formed(absolute) => Ok(Self::Name(bytes)),
+            Some(_) => Err(Reason::Host),
+        }
+    }
+
+    /// The address, when it is one.
+    #[must_use]
+    pub fn address(&self) -> Option<IpAddr> {
+        match self {
+            Self::Name(_) => None,
+            Self::Address(address) => Some(*address),
+        }
+    }
+
+    /// Appends the normal form: names in lower case and without the root's dot, addresses as their
+    /// RFCs write them, IPv6 in brackets.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Name(name) => {
+                let name = name.strip_suffix(b".").unwrap_or(name);
+                out.extend(name.iter().map(u8::to_ascii_lowercase));
+            }
+            Self::Address(address) => write_address(*address, out),
+        }
+    }
+}
+
+/// Appends an address as a host: IPv6 in brackets.
+pub fn write_address(address: IpAddr, out: &mut Vec<u8>) {
+    // Writing to memory cannot fail.
+    let _ = match address {
+        IpAddr::V4(address) => write!(Sink(out), "{address}"),
+        IpAddr::V6(address) => write!(Sink(out), "[{address}]"),
+    };
+}
+
+/// Text into bytes.
+struct Sink<'a>(&'a mut Vec<u8>);
+
+impl Write for Sink<'_> {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        self.0.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
+}
+
+fn address<T: FromStr>(bytes: &[u8]) -> Option<T> {
+    // The longest address text has 45 bytes; anything longer is not looked at.
+    scan::step(bytes.len().min(46));
+    core::str::from_utf8(bytes.get(..bytes.len().min(46))?).ok()?.parse().ok()
+}
+
+/// No label is empty or starts or ends with a hyphen.
+fn well_formed(name: &[u8]) -> bool {
+    scan::step(name.len());
+    name.split(|byte| *byte == b'.').all(|label| {
+        !label.is_empty() && label.first() != Some(&b'-') && label.last() != Some(&b'-')
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn normal(text: &[u8]) -> Option<String> {
+        let mut out = Vec::new();
+        Host::parse(text).ok()?.write(&mut out);
+        Some(String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn hosts() {
+        for (text, want) in [
+            ("Example.COM", "example.com"),
+            ("example.com.", "example.com"),
+            ("a-b_c.d1", "a-b_c.d1"),
+            ("192.0.2.1", "192.0.2.1"),
+            ("[2001:DB8:0:0::1]", "[2001:db8::1]"),
+            ("[::ffff:192.0.2.10]", "[::ffff:192.0.2.10]"),
+            ("localhost", "localhost"),
+        ] {
+            assert_eq!(normal(text.as_bytes()).as_deref(), Some(want));
+        }
+    }
+
+    #[test]
+    fn not_hosts() {
+        for text in [
+            "",
+            ".",
+            "a..b",
+            "-a.com",
+            "a-.com",
+            "1.2.3",
+            "1.2.3.4.5",
+            "256.1.1.1",
+            "[::1",
+            "::1",
+            "[1.2.3.4]",
+            "a b",
+            "a@b",
+            "[2001:db8::1::2]",
+            "[fe80::1%25eth0]",
+        ] {
+            assert_eq!(normal(text.as_bytes()), None, "{text}");
+        }
+    }
+}
