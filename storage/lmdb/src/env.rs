@@ -1,0 +1,94 @@
+//! One LMDB environment a lane: how it is opened and what its errors mean.
+#![allow(unsafe_code)]
+
+use std::path::Path;
+
+use heed::byteorder::BigEndian;
+use heed::types::{Bytes, U64};
+use heed::{
+    CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, MdbError, RoTxn, RwTxn, WithoutTls,
+};
+use pharos_storage::StoreError;
+
+/// Sequence number to record.
+pub(crate) type LogTable = Database<'static, U64<BigEndian>, Bytes>;
+
+/// An open environment and its only table.
+#[derive(Clone, Debug)]
+pub(crate) struct LaneEnv {
+    pub(crate) env: Env<WithoutTls>,
+    pub(crate) log: LogTable,
+}
+
+/// Readers beside the lane's own: dumps and exports of other processes.
+const READERS: u32 = 126;
+
+impl LaneEnv {
+    /// Opens a lane for writing; makes its files when there are none. The map is address space, not
+    /// memory nor disk.
+    pub(crate) fn open(folder: &Path, map_size: usize) -> heed::Result<Self> {
+        let mut options = EnvOpenOptions::new().read_txn_without_tls();
+        options.map_size(map_size.next_multiple_of(page_size())).max_readers(READERS);
+        // SAFETY: the folder is on a local file system and only LMDB writes its files: `Directory`
+        // holds an exclusive lock, and no flag weakens LMDB's own locks or its sync.
+        let env = unsafe { options.open(folder)? };
+        env.clear_stale_readers()?;
+        let txn = env.write_txn()?;
+        let log = env
+            .create_databases_and_commit(txn, |opener, txn| {
+                opener.create_database(txn, None).map(CommitOrAbort::<_, ()>::Commit)
+            })?
+            .unwrap_commit();
+        Ok(Self { env, log })
+    }
+
+    /// Opens a lane for reading, beside a server that may be writing it. `None`: nothing there yet.
+    pub(crate) fn open_read_only(folder: &Path) -> heed::Result<Option<Self>> {
+        if !folder.join("data.mdb").exists() {
+            return Ok(None);
+        }
+        let mut options = EnvOpenOptions::new().read_txn_without_tls();
+        options.max_readers(READERS);
+        // SAFETY: read-only, through LMDB's reader table, so that a writer keeps our pages.
+        let env = unsafe { options.flags(EnvFlags::READ_ONLY).open(folder)? };
+        let txn = env.read_txn()?;
+        let log = env
+            .open_databases_and_commit(txn, |opener, txn| {
+                opener
+                    .open_database::<U64<BigEndian>, Bytes>(txn, None)
+                    .map(CommitOrAbort::<_, ()>::Commit)
+            })?
+            .unwrap_commit();
+        Ok(log.map(|log| Self { env, log }))
+    }
+
+    pub(crate) fn read(&self) -> heed::Result<RoTxn<'_, WithoutTls>> {
+        self.env.read_txn()
+    }
+
+    pub(crate) fn write(&self) -> heed::Result<RwTxn<'_>> {
+        self.env.write_txn()
+    }
+
+    /// Closes the environment and waits until it is; every clone must be gone.
+    pub(crate) fn close(self) {
+        self.env.prepare_for_closing().wait();
+    }
+}
+
+/// What a failed transaction means to its operations.
+pub(crate) fn meaning(error: &heed::Error) -> StoreError {
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    match error {
+        heed::Error::Mdb(MdbError::MapFull | MdbError::TxnFull) => StoreError::Full,
+        heed::Error::Io(io) if [StorageFull, QuotaExceeded, FileTooLarge].contains(&io.kind()) => {
+            StoreError::Full
+        }
+        _ => StoreError::Closed,
+    }
+}
+
+/// LMDB wants the map in whole pages of the system; 64 KiB is a multiple of every page size in use.
+const fn page_size() -> usize {
+    65_536
+}

@@ -1,0 +1,340 @@
+//! The log of one lane: append, clean the tail and commit in one transaction, scan at start.
+//!
+//! Index, tail and counts are changed only after the commit has returned; a transaction that fails
+//! leaves everything, here and on disk, as it was before.
+
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+use hashbrown::HashMap;
+use heed::{PutFlags, RwTxn};
+use pharos_storage::{Object, ObjectId, Op, Request, StoreError};
+
+use crate::entry::{Entry, footprint, object_id};
+use crate::env::{LaneEnv, meaning};
+use crate::index::{Index, Mix, Place};
+use crate::probe::{Fault, Probe, Step};
+
+/// Most records that one commit cleans.
+const CLEAN_RECORDS: usize = 2_048;
+
+/// Bytes that every commit may clean beside twice its own.
+const CLEAN_BYTES: u64 = 256 << 10;
+
+/// The current records of a lane, shared with its reader.
+pub(crate) type SharedIndex = Arc<RwLock<Index>>;
+
+/// What a scan found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Scan {
+    /// Newest wall clock in the log, ms since 1970.
+    pub(crate) wall: u64,
+    /// Highest object id that was ever in it.
+    pub(crate) highest: u64,
+    /// Records that are not ours or fail their checksum; they are passed over.
+    pub(crate) damaged: u64,
+}
+
+/// What one commit did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Done {
+    /// Bytes appended for the requests, as they lie in the file.
+    pub(crate) appended: u64,
+    /// Records moved from the tail to the head.
+    pub(crate) moved: u64,
+    /// Bytes given back at the tail.
+    pub(crate) freed: u64,
+}
+
+/// Why a commit failed: what it means to the operations, and what LMDB or the probe said.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) error: StoreError,
+    pub(crate) detail: String,
+}
+
+impl From<heed::Error> for Failure {
+    fn from(error: heed::Error) -> Self {
+        Self { error: meaning(&error), detail: error.to_string() }
+    }
+}
+
+/// The writer's side of a lane.
+pub(crate) struct Log {
+    lane: u16,
+    env: LaneEnv,
+    index: SharedIndex,
+    /// Everything below this key has been cleaned.
+    tail: u64,
+    /// The next key.
+    head: u64,
+    /// Bytes of all records between them.
+    bytes: u64,
+    highest: u64,
+    wall: u64,
+    map_size: u64,
+    slack: u64,
+    probe: Option<Box<dyn Probe>>,
+    /// One record being made, and the records being moved: kept to be used again.
+    scratch: Vec<u8>,
+    moving: Vec<u8>,
+}
+
+/// What will be true once the transaction has committed.
+#[derive(Default)]
+struct Draft {
+    head: u64,
+    tail: u64,
+    added: u64,
+    highest: u64,
+    changes: HashMap<u64, Option<Place>, Mix>,
+    done: Done,
+}
+
+impl Log {
+    /// Opens a lane and reads its whole log, in order: the last version of each object wins.
+    pub(crate) fn open(
+        lane: u16,
+        folder: &Path,
+        map_size: u64,
+        slack: u64,
+    ) -> heed::Result<(Self, Scan)> {
+        let env = LaneEnv::open(folder, map_size as usize)?;
+        let mut index = Index::new();
+        let (mut scan, mut bytes, mut tail, mut head) = (Scan::default(), 0, 1, 1);
+        let txn = env.read()?;
+        for record in env.log.iter(&txn)? {
+            let (sequence, value) = record?;
+            if bytes == 0 {
+                tail = sequence;
+            }
+            head = sequence + 1;
+            bytes += footprint(value.len());
+            let place = Place { sequence, length: value.len() as u32 };
+            match Entry::read(value) {
+                Some(Entry::Object(Object { id, .. })) => index.set(id, Some(place)),
+                Some(Entry::Tombstone { id, .. }) => index.set(id, None),
+                Some(Entry::Mark { wall, highest }) => {
+                    scan.wall = scan.wall.max(wall);
+                    scan.highest = scan.highest.max(highest);
+                }
+                None => scan.damaged += 1,
+            }
+        }
+        drop(txn);
+        let log = Self {
+            lane,
+            env,
+            index: Arc::new(RwLock::new(index)),
+            tail,
+            head,
+            bytes,
+            highest: scan.highest,
+            wall: scan.wall,
+            map_size,
+            slack,
+            probe: None,
+            scratch: Vec::new(),
+            moving: Vec::new(),
+        };
+        Ok((log, scan))
+    }
+
+    /// Hands out every live object, in log order.
+    pub(crate) fn objects(&self, mut each: impl FnMut(Object<'_>)) -> heed::Result<()> {
+        let txn = self.env.read()?;
+        let index = self.index();
+        for record in self.env.log.iter(&txn)? {
+            let (sequence, value) = record?;
+            if let Some(Entry::Object(object)) = Entry::read(value)
+                && index.get(object.id).is_some_and(|place| place.sequence == sequence)
+            {
+                each(object);
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes the environment and waits until it is.
+    pub(crate) fn close(self) {
+        self.env.close();
+    }
+
+    pub(crate) fn set_probe(&mut self, probe: Option<Box<dyn Probe>>) {
+        self.probe = probe;
+    }
+
+    pub(crate) fn env(&self) -> &LaneEnv {
+        &self.env
+    }
+
+    pub(crate) fn shared_index(&self) -> SharedIndex {
+        Arc::clone(&self.index)
+    }
+
+    pub(crate) fn index(&self) -> RwLockReadGuard<'_, Index> {
+        self.index.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Bytes of all records, dead ones included.
+    pub(crate) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// There is enough dead weight to be worth moving what lives: half of what the bound allows, so
+    /// that cleaning is ahead of it, or a map more than 60 % full of which 5 % can be won.
+    pub(crate) fn wants_cleaning(&self) -> bool {
+        let live = self.index().live();
+        let dead = self.bytes.saturating_sub(live);
+        dead > live / 2 + self.slack / 2
+            || (self.bytes > self.map_size / 10 * 6 && dead > self.map_size / 20)
+    }
+
+    /// Makes all of the requests durable, or nothing of any, and cleans a part of the tail. `wall`
+    /// is stored with them.
+    pub(crate) fn commit<'r>(
+        &mut self,
+        requests: impl Iterator<Item = &'r Request>,
+        wall: u64,
+    ) -> Result<Done, Failure> {
+        let wall = wall.max(self.wall);
+        let env = self.env.clone();
+        let mut txn = env.write()?;
+        let mut draft =
+            Draft { head: self.head, tail: self.tail, highest: self.highest, ..Draft::default() };
+        for request in requests {
+            for op in &request.ops {
+                self.append_op(&mut txn, &mut draft, request.hash, op)?;
+            }
+        }
+        draft.done.appended = draft.added;
+        if self.wants_cleaning() {
+            self.clean(&mut txn, &mut draft)?;
+        }
+        Entry::Mark { wall, highest: draft.highest }.write(&mut self.scratch);
+        self.append(&mut txn, &mut draft, None)?;
+        self.step(Step::Commit)?;
+        txn.commit()?;
+        self.apply(&draft, wall);
+        // The commit stands whatever the probe says now.
+        let _ = self.step(Step::Synced);
+        Ok(draft.done)
+    }
+
+    fn append_op(
+        &mut self,
+        txn: &mut RwTxn<'_>,
+        draft: &mut Draft,
+        hash: u64,
+        op: &Op,
+    ) -> Result<(), Failure> {
+        let id = op.id();
+        draft.highest = draft.highest.max(id.0);
+        match op {
+            Op::Put { kind, bytes, .. } => {
+                Entry::Object(Object { id, hash, kind: *kind, bytes }).write(&mut self.scratch);
+                self.append(txn, draft, Some(id))
+            }
+            Op::Remove { .. } => {
+                Entry::Tombstone { id, hash }.write(&mut self.scratch);
+                self.append(txn, draft, None)?;
+                draft.changes.insert(id.0, None);
+                Ok(())
+            }
+            Op::Forget { .. } => {
+                draft.changes.insert(id.0, None);
+                Ok(())
+            }
+        }
+    }
+
+    /// Appends the record in the scratch buffer; `id` when it is the current version of an object.
+    fn append(
+        &mut self,
+        txn: &mut RwTxn<'_>,
+        draft: &mut Draft,
+        id: Option<ObjectId>,
+    ) -> Result<(), Failure> {
+        self.step(Step::Append)?;
+        let place = Place { sequence: draft.head, length: self.scratch.len() as u32 };
+        self.env.log.put_with_flags(txn, PutFlags::APPEND, &draft.head, &self.scratch)?;
+        draft.head += 1;
+        draft.added += footprint(self.scratch.len());
+        if let Some(id) = id {
+            draft.changes.insert(id.0, Some(place));
+        }
+        Ok(())
+    }
+
+    /// Moves what is current at the tail to the head and deletes the range it lay in, within the
+    /// quota. Never looks at what this transaction appended.
+    fn clean(&mut self, txn: &mut RwTxn<'_>, draft: &mut Draft) -> Result<(), Failure> {
+        let quota = 2 * draft.added + CLEAN_BYTES;
+        let mut moving = core::mem::take(&mut self.moving);
+        moving.clear();
+        let mut moved = Vec::new();
+        let mut last = None;
+        {
+            let index = self.index();
+            let current = |id: ObjectId| match draft.changes.get(&id.0) {
+                Some(change) => *change,
+                None => index.get(id),
+            };
+            for record in self.env.log.range(txn, &(draft.tail..self.head))?.take(CLEAN_RECORDS) {
+                let (sequence, value) = record?;
+                last = Some(sequence);
+                draft.done.freed += footprint(value.len());
+                if let Some(id) = object_id(value)
+                    && current(id).is_some_and(|place| place.sequence == sequence)
+                {
+                    moved.push((id, value.len()));
+                    moving.extend_from_slice(value);
+                }
+                if draft.done.freed >= quota {
+                    break;
+                }
+            }
+        }
+        let mut rest = &moving[..];
+        for (id, length) in moved {
+            self.step(Step::Move)?;
+            let (record, after) = rest.split_at(length);
+            rest = after;
+            self.scratch.clear();
+            self.scratch.extend_from_slice(record);
+            self.append(txn, draft, Some(id))?;
+            draft.done.moved += 1;
+        }
+        self.moving = moving;
+        if let Some(last) = last {
+            self.step(Step::Delete)?;
+            self.env.log.delete_range(txn, &(draft.tail..=last))?;
+            draft.tail = last + 1;
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, draft: &Draft, wall: u64) {
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        for (&id, &place) in &draft.changes {
+            index.set(ObjectId(id), place);
+        }
+        drop(index);
+        self.head = draft.head;
+        self.tail = draft.tail;
+        self.bytes = self.bytes + draft.added - draft.done.freed;
+        self.highest = draft.highest;
+        self.wall = wall;
+    }
+
+    fn step(&mut self, step: Step) -> Result<(), Failure> {
+        let Some(probe) = &mut self.probe else { return Ok(()) };
+        probe.step(self.lane, step).map_err(|fault| Failure {
+            error: match fault {
+                Fault::Full => StoreError::Full,
+                Fault::Broken => StoreError::Closed,
+            },
+            detail: format!("a fault put in place of {step:?}"),
+        })
+    }
+}
