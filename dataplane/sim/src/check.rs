@@ -30,6 +30,10 @@ pub fn all(wire: &[Wire]) {
 pub fn sent_is_sip(wire: &[Wire]) {
     for sent in wire.iter().filter(|wire| !wire.received && wire.bytes.len() > 4) {
         let sip = read(sent);
+        match pharos_parser::Message::parse(&sent.bytes) {
+            Ok(message) => assert_eq!(message.fault(), None, "in\n{sip}"),
+            Err(error) => panic!("{error:?} in\n{sip}"),
+        }
         for name in ["Via", "From", "To", "Call-ID", "CSeq", "Content-Length"] {
             assert_eq!(sip.headers(name).count().min(1), 1, "no {name} in\n{sip}");
         }

@@ -25,7 +25,7 @@ const SOON: Span = Span::seconds(2);
 impl Subscription {
     #[track_caller]
     pub(crate) fn begin(phone: Phone, request: &Request) -> Self {
-        let ok = phone.send(request);
+        let ok = phone.answer(request).unwrap_or_else(|| phone.send(request));
         assert!(matches!(ok.status(), 200 | 202), "wanted 2xx, got\n{ok}");
         let target = RefCell::new(ok.contact().to_owned());
         let (request, cseq, read) = (request.clone(), Cell::new(1), Cell::new(0));
@@ -107,6 +107,11 @@ impl Subscription {
             .set("To", to)
             .set("CSeq", format!("{} SUBSCRIBE", self.cseq.get()))
             .set("Expires", expires)
+    }
+
+    /// Send a request of [`Subscription::request`]; `None` when no answer comes.
+    pub fn try_send(&self, request: &Request) -> Option<Sip> {
+        self.phone.try_send(request)
     }
 
     /// RFC 6665 4.1.2.2: go on for so many seconds.
