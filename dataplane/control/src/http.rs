@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 
 use crate::metrics::Metric;
 use crate::shards::Shards;
-use crate::{Probes, health, log, metrics};
+use crate::{Probes, health, log, metrics, process};
 
 /// Connections served at a time; the next waits in the kernel's queue.
 const CONNECTIONS: usize = 64;
@@ -95,7 +95,10 @@ async fn metrics_page(State(pages): State<Pages>, RawQuery(query): RawQuery) -> 
         ),
     ];
     all.extend(metrics::of_shards(&snapshots, by_shard));
+    let runtime: Vec<_> = (pages.probes.runtime)().into_iter().map(Some).collect();
+    all.extend(metrics::of_shards(&runtime, by_shard));
     all.extend((pages.probes.metrics)());
+    all.extend(process::metrics());
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
     (kind, metrics::page(&all)).into_response()
 }

@@ -5,6 +5,7 @@
 //! | [`log`] | lines of the shards and of the start-up, as text or JSON, never blocking a shard |
 //! | [`metrics`] | `/metrics`: counters and gauges of all shards in the Prometheus text format |
 //! | [`health`] | `/healthz`: 200, or 503 with the reasons |
+//! | `process` | what the kernel says about this process |
 //! | [`resolve`] | DNS questions of the shards (RFC 3263 asks them one by one) |
 //! | `shards` | questions to the shards and their answers |
 //! | `http` | connections of the two pages, bounded in number and time |
@@ -13,14 +14,18 @@ pub mod health;
 mod http;
 pub mod log;
 pub mod metrics;
+mod process;
 pub mod resolve;
 mod shards;
 
+use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
+use pharos_engine::counters::Snapshot;
 use pharos_runtime::ControlPort;
 use tokio::sync::watch;
 
@@ -30,10 +35,20 @@ use shards::Shards;
 
 /// What the control plane asks of the rest of the process when a page is read.
 pub struct Probes {
-    /// Figures beside those of the shards: runtime, lanes, log.
+    /// What each shard's runtime counts, in shard order.
+    pub runtime: Box<dyn Fn() -> Vec<Snapshot> + Send + Sync>,
+    /// Figures that belong to no shard, such as the lanes'.
     pub metrics: Box<dyn Fn() -> Vec<Metric> + Send + Sync>,
     /// What is wrong right now, a sentence each; none = healthy.
     pub ailments: Box<dyn Fn() -> Vec<String> + Send + Sync>,
+}
+
+/// Tells a supervisor that all shards are alive, as long as they are.
+pub struct Heartbeat {
+    /// Time from one to the next.
+    pub every: Duration,
+    /// Called when every shard has answered.
+    pub beat: Box<dyn Fn() + Send>,
 }
 
 /// The bound address of the pages, before anything runs: a taken port is known early.
@@ -60,12 +75,17 @@ impl Bound {
     ///
     /// # Errors
     /// The thread or its event loop cannot be made.
-    pub fn start(self, port: ControlPort, probes: Probes) -> io::Result<Control> {
+    pub fn start(
+        self,
+        port: ControlPort,
+        probes: Probes,
+        heartbeat: Option<Heartbeat>,
+    ) -> io::Result<Control> {
         let (stop, stopped) = watch::channel(false);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let thread = std::thread::Builder::new()
             .name("pharos-control".into())
-            .spawn(move || runtime.block_on(run(self.0, port, probes, stopped)))?;
+            .spawn(move || runtime.block_on(run(self.0, port, probes, heartbeat, stopped)))?;
         Ok(Control { stop, thread })
     }
 }
@@ -84,6 +104,7 @@ async fn run(
     listener: TcpListener,
     port: ControlPort,
     probes: Probes,
+    heartbeat: Option<Heartbeat>,
     mut stopped: watch::Receiver<bool>,
 ) {
     let listener = match tokio::net::TcpListener::from_std(listener) {
@@ -95,8 +116,21 @@ async fn run(
     };
     let shards = Arc::new(Shards::new(port, Resolver::of_system()));
     let pump = tokio::spawn(shards::pump(Arc::clone(&shards)));
+    let heart = heartbeat.map(|heartbeat| tokio::spawn(beat(Arc::clone(&shards), heartbeat)));
     let pages = tokio::spawn(http::serve(listener, shards, Arc::new(probes)));
     let _ = stopped.wait_for(|stop| *stop).await;
-    pages.abort();
-    pump.abort();
+    for task in heart.into_iter().chain([pages, pump]) {
+        task.abort();
+    }
+}
+
+async fn beat(shards: Arc<Shards>, heartbeat: Heartbeat) -> Infallible {
+    let mut ticks = tokio::time::interval(heartbeat.every);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if health::silent(&shards.snapshots().await).is_empty() {
+            (heartbeat.beat)();
+        }
+    }
 }

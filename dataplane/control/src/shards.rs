@@ -2,6 +2,7 @@
 //! log.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -104,7 +105,7 @@ impl Shards {
 }
 
 /// Takes what the shards say, for ever.
-pub(crate) async fn pump(shards: Arc<Shards>) {
+pub(crate) async fn pump(shards: Arc<Shards>) -> Infallible {
     let wake = Arc::new(Notify::new());
     let ring = Arc::clone(&wake);
     shards.port.on_event(move || ring.notify_one());
