@@ -225,3 +225,37 @@ fn the_command_line_overrides_the_file() {
     let report = parse("", "f", &wrong).map(|loaded| loaded.settings);
     assert!(report.is_err_and(|r| r.to_string().starts_with("--socket udp:127.0.0.1:x: ")));
 }
+
+/// The README's reference: a table of every parameter, from the same declaration as everything else.
+fn reference() -> String {
+    let printed = print(&Settings::default());
+    let mut out = String::new();
+    let mut table = "-".to_owned();
+    for (path, field) in all_fields() {
+        let (section, name) = path.split_once('.').unwrap_or(("", &path));
+        if section != table {
+            let head =
+                if section.is_empty() { "(top level)".into() } else { format!("[{section}]") };
+            out.push_str(&format!("\n| `{head}` | default | |\n| --- | --- | --- |\n"));
+            table = section.to_owned();
+        }
+        let line = |line: &&str| line.starts_with(&format!("{name} = "));
+        let body = printed.split_once(&format!("\n[{section}]\n")).map_or(&*printed, |(_, b)| b);
+        let default = body.lines().find(line).and_then(|line| line.split_once(" = "));
+        let default = default.map_or("unset".to_owned(), |(_, value)| format!("`{value}`"));
+        let doc: Vec<_> = field.doc.iter().map(|line| line.trim()).collect();
+        let inert = field.inert.map(|why| format!(" No effect: {why}.")).unwrap_or_default();
+        out.push_str(&format!("| `{name}` | {default} | {}{inert} |\n", doc.join(" ")));
+    }
+    out
+}
+
+#[test]
+fn the_readme_has_every_parameter() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md");
+    let readme = std::fs::read_to_string(path).expect("the README is there");
+    let (_, rest) = readme.split_once("<!-- reference -->\n").expect("the reference begins");
+    let (found, _) = rest.split_once("\n<!-- end -->").expect("the reference ends");
+    let expected = reference();
+    assert!(found == expected, "README.md: put this between the two comments:\n{expected}");
+}
