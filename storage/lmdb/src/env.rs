@@ -92,3 +92,21 @@ pub(crate) fn meaning(error: &heed::Error) -> StoreError {
 const fn page_size() -> usize {
     65_536
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the durability of every answer, and the reasoning of `tests/power.rs`, stands on.
+    #[test]
+    fn no_flag_weakens_the_sync() {
+        let dir = tempfile::tempdir().unwrap();
+        let lane = LaneEnv::open(dir.path(), 1 << 20).unwrap();
+        let weak = [EnvFlags::NO_SYNC, EnvFlags::NO_META_SYNC, EnvFlags::MAP_ASYNC];
+        let flags = lane.env.get_flags().unwrap();
+        for flag in weak.into_iter().chain([EnvFlags::WRITE_MAP, EnvFlags::NO_LOCK]) {
+            assert_eq!(flags & flag.bits(), 0, "{flag:?}");
+        }
+        lane.close();
+    }
+}

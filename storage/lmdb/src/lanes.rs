@@ -151,6 +151,8 @@ impl Lanes {
     fn stop(&mut self, within: Duration) -> bool {
         self.quit_readers = None;
         let queues = &self.submitter.queues;
+        let failed = || queues.iter().map(|queue| queue.stats.failed.load(Relaxed)).sum::<u64>();
+        let before = failed();
         queues.iter().for_each(|queue| queue.close());
         let deadline = self.clock.nanos().saturating_add(within.as_nanos() as u64);
         let mut logs = Vec::new();
@@ -167,7 +169,8 @@ impl Lanes {
         for log in logs {
             log.close();
         }
-        queues.iter().all(|queue| queue.stats.health() == Health::Good)
+        let closed = |queue: &Arc<Queue>| queue.stats.health() == Health::Closed;
+        failed() == before && !queues.iter().any(closed)
     }
 }
 
