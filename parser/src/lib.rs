@@ -20,8 +20,10 @@
 )]
 extern crate alloc;
 
+mod scan;
 pub mod address;
 pub mod date;
+pub mod dialog_info;
 pub mod digest;
 pub mod error;
 pub mod event;
@@ -32,9 +34,10 @@ pub mod host;
 pub mod limits;
 pub mod media;
 pub mod message;
+pub mod message_summary;
 pub mod method;
 pub mod params;
-mod scan;
+pub mod pidf;
 pub mod uri;
 pub mod via;
 pub mod write;
