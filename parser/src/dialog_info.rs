@@ -87,9 +87,7 @@ impl<'a> DialogInfo<'a> {
     /// Read a document that was validated when it came; of any other bytes as much as makes sense.
     pub fn read(bytes: &'a [u8]) -> Result<Self, DialogInfoError> {
         let outline = Outline::read(bytes).map_err(DialogInfoError::Xml)?;
-        let (prefix, local) = outline.root.split_name();
-        let bound = outline.declarations().find(|(bound, _)| *bound == prefix);
-        if local != "dialog-info" || bound.is_none_or(|(_, namespace)| namespace != NAMESPACE) {
+        if !outline.root.is(NAMESPACE, "dialog-info") {
             return Err(DialogInfoError::Root);
         }
         let partial = outline.root.attribute("state").is_some_and(|state| state.value == "partial");

@@ -20,7 +20,6 @@
 )]
 extern crate alloc;
 
-mod scan;
 pub mod address;
 pub mod date;
 pub mod dialog_info;
@@ -38,6 +37,7 @@ pub mod message_summary;
 pub mod method;
 pub mod params;
 pub mod pidf;
+mod scan;
 pub mod uri;
 pub mod via;
 pub mod write;

@@ -14,7 +14,7 @@ mod text;
 
 use roxmltree::{Document, Error, ParsingOptions, TextPos};
 
-pub use outline::{Child, Outline};
+pub use outline::{Child, Outline, declare};
 pub use scan::{Attribute, Attributes, Markup, Scanner, Tag};
 pub use text::{escape, unescape};
 

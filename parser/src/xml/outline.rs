@@ -124,9 +124,9 @@ impl<'a> Outline<'a> {
     /// Append a child to a document whose root binds `target`: the bindings that the root here makes,
     /// the child relies on and the target does not have are added to the child's start tag.
     ///
-    /// A binding counts as relied on when its prefix with a colon stands anywhere in the child:
-    /// never one too few, also for prefixes within values. No default namespace here takes away the
-    /// target's.
+    /// A binding counts as relied on when its prefix with a colon stands anywhere in the child (never
+    /// one too few, also for prefixes within values), a default namespace when an element has no
+    /// prefix. Where there is no default namespace here, the target's is taken away.
     pub fn copy_child(&self, child: &Child<'a>, target: &[(&str, &str)], out: &mut Vec<u8>) {
         let text = self.text_of(child);
         let name_length = child.tag.name.len().saturating_add(1);
@@ -141,7 +141,8 @@ impl<'a> Outline<'a> {
                 declare(prefix, &namespace, out);
             }
         }
-        if !has_default && target.iter().any(|(prefix, _)| prefix.is_empty()) {
+        let loses = !has_default && target.iter().any(|(prefix, _)| prefix.is_empty());
+        if loses && relies_on(text, "") {
             declare("", "", out);
         }
         out.extend_from_slice(rest.as_bytes());
@@ -155,7 +156,7 @@ fn declared<'a>(tag: &Tag<'a>) -> impl Iterator<Item = Binding<'a>> + use<'a> {
 }
 
 /// Append a namespace declaration as an attribute.
-pub(crate) fn declare(prefix: &str, namespace: &str, out: &mut Vec<u8>) {
+pub fn declare(prefix: &str, namespace: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(if prefix.is_empty() { b" xmlns" } else { b" xmlns:" });
     out.extend_from_slice(prefix.as_bytes());
     out.extend_from_slice(b"=\"");
@@ -164,9 +165,24 @@ pub(crate) fn declare(prefix: &str, namespace: &str, out: &mut Vec<u8>) {
 }
 
 fn relies_on(text: &str, prefix: &str) -> bool {
-    prefix.is_empty()
-        || memchr::memmem::find_iter(text.as_bytes(), prefix.as_bytes()).any(|at| {
-            let behind = at.saturating_add(prefix.len());
-            text.as_bytes().get(behind) == Some(&b':')
-        })
+    if prefix.is_empty() {
+        return has_unprefixed(text);
+    }
+    memchr::memmem::find_iter(text.as_bytes(), prefix.as_bytes()).any(|at| {
+        let behind = at.saturating_add(prefix.len());
+        text.as_bytes().get(behind) == Some(&b':')
+    })
+}
+
+/// Has any element no prefix? True also when the text cannot be scanned.
+fn has_unprefixed(text: &str) -> bool {
+    let mut scanner = Scanner::new(text);
+    loop {
+        match scanner.next_markup() {
+            Ok(Some(Markup::Open(tag))) if !tag.name.contains(':') => return true,
+            Ok(Some(_)) => {}
+            Ok(None) => return false,
+            Err(_) => return true,
+        }
+    }
 }

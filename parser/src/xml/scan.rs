@@ -1,6 +1,6 @@
 //! Markup by its places in the text: no tree, no copies, one pass.
 
-use super::{XmlError, XmlReason};
+use super::{XmlError, XmlReason, unescape};
 
 /// A start tag or an empty-element tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,16 @@ impl<'a> Tag<'a> {
     /// Prefix (empty when there is none) and local part of the name.
     pub fn split_name(&self) -> (&'a str, &'a str) {
         self.name.split_once(':').unwrap_or(("", self.name))
+    }
+
+    /// Is this a root of this local name in the namespace, by its own declarations?
+    pub fn is(&self, namespace: &str, local: &str) -> bool {
+        let (prefix, name) = self.split_name();
+        let mut declared = self.attributes();
+        name == local
+            && declared.any(|attribute| {
+                attribute.declares() == Some(prefix) && unescape(attribute.value) == namespace
+            })
     }
 
     /// Where the name ends: the place for another attribute.

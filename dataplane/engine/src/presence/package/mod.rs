@@ -14,10 +14,15 @@
 //!   watcher's copy.
 //! - SUBSCRIBE, and after a NOTIFY without 2xx: [`Package::subscribe_body`], always full state.
 
+mod dialog;
+mod dialogs;
 mod document;
 mod entity;
 mod info;
+mod message_summary;
+mod mix;
 mod passthrough;
+mod presence;
 mod registry;
 mod table;
 mod view;
@@ -47,6 +52,17 @@ pub struct Publish<'a> {
     pub previous: Option<&'a [u8]>,
     /// The parameters.
     pub config: &'a PresenceConfig,
+}
+
+impl Publish<'_> {
+    /// Is there a body where one must be, of a type that the package takes?
+    fn needs_body(&self, info: &Info) -> Result<(), BodyError> {
+        match self.body.is_empty() {
+            true if info.mandatory_body => Err(BodyError::Missing),
+            false if !info.publishes(self.content_type) => Err(BodyError::MediaType),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// What a valid PUBLISH leads to.

@@ -1,4 +1,15 @@
 //! Packages whose newest publication is what watchers get, byte for byte.
+//!
+//! | package | body | what is passed |
+//! | --- | --- | --- |
+//! | `reg` | reginfo+xml | the registrar's document, its own version and state included (RFC 3680) |
+//! | `xcap-diff` | xcap-diff+xml | the XCAP server's document (RFC 5875) |
+//! | `as-feature-event` | x-as-feature-event+xml | the feature state as the application server has it |
+//! | `call-info` | none | the PUBLISH's Call-Info: the state of all appearances of a shared line |
+//! | `line-seize` | none | the PUBLISH's Call-Info: the appearance that was seized, for 15 seconds |
+//!
+//! With nothing published, or after the last publication ended, NOTIFY has neither body nor
+//! Call-Info.
 
 use super::{Accepted, BodyError, Document, Info, Inputs, Package, PackageId, Publish, View};
 
@@ -11,11 +22,7 @@ impl Package for Passthrough {
     }
 
     fn validate_publish(&self, publish: &Publish<'_>) -> Result<Accepted, BodyError> {
-        match (publish.body.is_empty(), self.0.mandatory_body) {
-            (true, true) => Err(BodyError::Missing),
-            (false, _) if !self.0.publishes(publish.content_type) => Err(BodyError::MediaType),
-            _ => Ok(Accepted::AsIs),
-        }
+        publish.needs_body(self.0).map(|()| Accepted::AsIs)
     }
 
     fn aggregate(&self, inputs: &Inputs<'_>, view: &mut View) -> bool {
@@ -29,35 +36,6 @@ impl Package for Passthrough {
     }
 }
 
-pub(super) static PRESENCE: Info = Info {
-    publish_types: &["application/pidf+xml"],
-    notify_type: "application/pidf+xml",
-    req_auth: true,
-    winfo: true,
-    rfc_interval: 5_000,
-    ..Info::new(PackageId::PRESENCE, "presence")
-};
-pub(super) static DIALOG: Info = Info {
-    publish_types: &["application/dialog-info+xml"],
-    notify_type: "application/dialog-info+xml",
-    full_state: false,
-    rfc_interval: 1_000,
-    ..Info::new(PackageId::DIALOG, "dialog")
-};
-pub(super) static DIALOG_SLA: Info = Info {
-    event_type: "dialog",
-    publish_types: &["application/dialog-info+xml"],
-    notify_type: "application/dialog-info+xml",
-    full_state: false,
-    rfc_interval: 1_000,
-    ..Info::new(PackageId::DIALOG_SLA, "dialog;sla")
-};
-pub(super) static MESSAGE_SUMMARY: Info = Info {
-    publish_types: &["application/simple-message-summary"],
-    notify_type: "application/simple-message-summary",
-    rfc_interval: 1_000,
-    ..Info::new(PackageId::MESSAGE_SUMMARY, "message-summary")
-};
 pub(super) static CALL_INFO: Info = Info {
     mandatory_body: false,
     extra_headers: &["Call-Info"],
@@ -86,3 +64,76 @@ pub(super) static AS_FEATURE_EVENT: Info = Info {
     subscribe_types: &["application/x-as-feature-event+xml"],
     ..Info::new(PackageId::AS_FEATURE_EVENT, "as-feature-event")
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Wall;
+    use crate::config::PresenceConfig;
+    use crate::presence::package::{Packages, Published};
+
+    fn view(id: PackageId, publications: &[Published<'_>]) -> View {
+        let mut view = View::new(id, "alice@example.com");
+        let config = PresenceConfig::default();
+        let inputs =
+            Inputs { aor: "alice@example.com", publications, dialogs: &[], config: &config };
+        assert!(id.package().aggregate(&inputs, &mut view));
+        view
+    }
+
+    fn verdict(id: PackageId, content_type: &str, body: &[u8]) -> Result<Accepted, BodyError> {
+        let config = PresenceConfig::default();
+        let aor = "alice@example.com";
+        let publish = Publish { aor, content_type, body, previous: None, config: &config };
+        id.package().validate_publish(&publish)
+    }
+
+    /// M14, M16: documents of other servers pass unread.
+    #[test]
+    fn the_newest_document_passes() {
+        for id in [PackageId::REG, PackageId::XCAP_DIFF, PackageId::AS_FEATURE_EVENT] {
+            let info = id.info();
+            let newest = Published { id: 2, body: b"<new/>", headers: b"" };
+            let older = Published { id: 1, body: b"<old/>", headers: b"" };
+            let document = id.package().subscribe_body(&view(id, &[newest, older]), Wall(0));
+            assert_eq!(
+                (document.bytes.as_slice(), document.content_type),
+                (newest.body, info.notify_type)
+            );
+            assert!(!id.package().subscribe_body(&view(id, &[]), Wall(0)).has_body());
+            assert_eq!(verdict(id, info.notify_type, b"<x/>"), Ok(Accepted::AsIs));
+            assert_eq!(verdict(id, info.notify_type, b""), Err(BodyError::Missing));
+            assert_eq!(verdict(id, "application/pidf+xml", b"<x/>"), Err(BodyError::MediaType));
+        }
+    }
+
+    /// M13, C110: call-info and line-seize have no body; Call-Info is what they say.
+    #[test]
+    fn call_info_is_a_header() {
+        let line: &[u8] = b"Call-Info: <sip:x>;appearance-index=1;appearance-state=seized\r\n";
+        for id in [PackageId::CALL_INFO, PackageId::LINE_SEIZE] {
+            assert_eq!(id.info().extra_headers, ["Call-Info"]);
+            assert_eq!(verdict(id, "", b""), Ok(Accepted::AsIs));
+            assert_eq!(verdict(id, "text/plain", b"x"), Err(BodyError::MediaType));
+            let published = [Published { id: 1, body: b"", headers: line }];
+            let document = id.package().subscribe_body(&view(id, &published), Wall(0));
+            assert_eq!((document.headers.as_slice(), document.has_body()), (line, false));
+        }
+        let seize = PackageId::LINE_SEIZE.info();
+        assert!(seize.default_expires == 15 && seize.min_expires_exempt);
+    }
+
+    /// A SUBSCRIBE body is refused but where the package has one (as-feature-event).
+    #[test]
+    fn subscribe_bodies() {
+        for id in Packages::all() {
+            let package = id.package();
+            assert_eq!(package.validate_subscribe("", b""), Ok(()));
+            let filter = package.validate_subscribe("application/simple-filter+xml", b"<x/>");
+            assert_eq!(filter, Err(BodyError::MediaType));
+        }
+        let feature = PackageId::AS_FEATURE_EVENT.package();
+        let own = feature.validate_subscribe("Application/x-as-feature-event+xml", b"<x/>");
+        assert_eq!(own, Ok(()));
+    }
+}

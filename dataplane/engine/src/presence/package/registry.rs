@@ -1,6 +1,9 @@
 //! The static registry of event packages (row C53), by wire name and by number.
 
-use super::passthrough::Passthrough;
+use super::dialog::{self, DialogPackage};
+use super::message_summary::MessageSummary;
+use super::passthrough::{self, Passthrough};
+use super::presence::Presence;
 use super::winfo::Winfo;
 use super::{Info, Package};
 
@@ -55,16 +58,16 @@ impl PackageId {
 }
 
 static PACKAGES: [&dyn Package; PackageId::COUNT] = [
-    &Passthrough(&super::passthrough::PRESENCE),
+    &Presence,
     &Winfo,
-    &Passthrough(&super::passthrough::DIALOG),
-    &Passthrough(&super::passthrough::DIALOG_SLA),
-    &Passthrough(&super::passthrough::MESSAGE_SUMMARY),
-    &Passthrough(&super::passthrough::CALL_INFO),
-    &Passthrough(&super::passthrough::LINE_SEIZE),
-    &Passthrough(&super::passthrough::REG),
-    &Passthrough(&super::passthrough::XCAP_DIFF),
-    &Passthrough(&super::passthrough::AS_FEATURE_EVENT),
+    &DialogPackage(&dialog::DIALOG),
+    &DialogPackage(&dialog::DIALOG_SLA),
+    &MessageSummary,
+    &Passthrough(&passthrough::CALL_INFO),
+    &Passthrough(&passthrough::LINE_SEIZE),
+    &Passthrough(&passthrough::REG),
+    &Passthrough(&passthrough::XCAP_DIFF),
+    &Passthrough(&passthrough::AS_FEATURE_EVENT),
 ];
 
 /// Look-ups over all packages.

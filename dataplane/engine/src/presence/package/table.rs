@@ -1,6 +1,7 @@
 //! Entries with the generation of their last change: what partial documents are cut from.
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use core::borrow::Borrow;
 
 /// Ended entries kept for watchers that have not been told. A watcher further behind gets full state.
 pub(super) const MAX_ENDED: usize = 64;
@@ -48,7 +49,11 @@ impl<K: Ord + Clone, V> Table<K, V> {
     }
 
     /// An entry with whether it has ended.
-    pub(super) fn get(&self, key: &K) -> Option<(&V, bool)> {
+    pub(super) fn get<Q>(&self, key: &Q) -> Option<(&V, bool)>
+    where
+        K: Borrow<Q>,
+        Q: Ord + ?Sized,
+    {
         self.entries.get(key).map(|entry| (&entry.value, entry.ended))
     }
 

@@ -2,8 +2,9 @@
 
 use alloc::boxed::Box;
 
+use super::dialogs::Dialogs;
 use super::winfo::{self, Watchers};
-use super::{Document, PackageId};
+use super::{Document, PackageId, Published, dialog};
 use crate::Wall;
 
 /// The composed state of one presentity for one package, with a generation that rises with every
@@ -22,6 +23,8 @@ enum State {
     Whole(Document),
     /// `.winfo`.
     Watchers(Watchers),
+    /// `dialog`, `dialog;sla`.
+    Dialogs(Dialogs),
 }
 
 impl View {
@@ -29,6 +32,7 @@ impl View {
     pub fn new(package: PackageId, aor: &str) -> Self {
         let state = match package {
             PackageId::PRESENCE_WINFO => State::Watchers(Watchers::default()),
+            PackageId::DIALOG | PackageId::DIALOG_SLA => State::Dialogs(Dialogs::default()),
             _ => State::Whole(Document::default()),
         };
         Self { aor: aor.into(), generation: 0, state }
@@ -45,6 +49,7 @@ impl View {
         match &mut self.state {
             State::Whole(_) => {}
             State::Watchers(watchers) => watchers.forget(seen),
+            State::Dialogs(dialogs) => dialogs.forget(seen),
         }
     }
 
@@ -52,20 +57,28 @@ impl View {
     pub(super) const fn document(&self) -> Option<&Document> {
         match &self.state {
             State::Whole(document) => Some(document),
-            State::Watchers(_) => None,
+            State::Watchers(_) | State::Dialogs(_) => None,
         }
     }
 
     pub(super) const fn watchers_mut(&mut self) -> Option<&mut Watchers> {
         match &mut self.state {
             State::Watchers(watchers) => Some(watchers),
-            State::Whole(_) => None,
+            State::Whole(_) | State::Dialogs(_) => None,
         }
     }
 
     pub(super) fn advance(&mut self, generation: u64) {
         debug_assert!(generation >= self.generation, "generations only rise");
         self.generation = generation;
+    }
+
+    /// Bring the dialogs up to their publications. True when one changed, and the first time.
+    pub(super) fn update_dialogs(&mut self, publications: &[Published<'_>]) -> bool {
+        let State::Dialogs(dialogs) = &mut self.state else { return false };
+        let before = self.generation;
+        self.generation = dialogs.update(publications, before).max(1);
+        self.generation > before
     }
 
     /// Take a composed document over. True when it differs from the last one.
@@ -83,6 +96,7 @@ impl View {
         match &self.state {
             State::Whole(document) => document.clone(),
             State::Watchers(watchers) => winfo::write(&self.aor, true, watchers.live(), now),
+            State::Dialogs(dialogs) => dialog::write(&self.aor, true, dialogs.live()),
         }
     }
 
@@ -95,6 +109,9 @@ impl View {
             State::Watchers(watchers) if since > 0 => {
                 let changed = watchers.since(since);
                 changed.map(|changed| winfo::write(&self.aor, false, changed, now))
+            }
+            State::Dialogs(dialogs) if since > 0 => {
+                dialogs.since(since).map(|changed| dialog::write(&self.aor, false, changed))
             }
             _ => None,
         };
