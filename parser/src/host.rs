@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 use core::fmt::Write;
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::str::FromStr;
 
 use crate::error::Reason;
@@ -24,7 +24,7 @@ impl<'a> Host<'a> {
     /// [`Reason::Host`] when it is none of them.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Reason> {
         if let [b'[', inner @ .., b']'] = bytes {
-            return Ok(Self::Address(IpAddr::V6(address(inner).ok_or(Reason::Host)?)));
+            return Ok(Self::Address(IpAddr::V6(ipv6(inner).ok_or(Reason::Host)?)));
         }
         if !scan::all(bytes, HOST) {
             return Err(Reason::Host);
@@ -90,6 +90,19 @@ fn address<T: FromStr>(bytes: &[u8]) -> Option<T> {
     core::str::from_utf8(bytes.get(..bytes.len().min(46))?).ok()?.parse().ok()
 }
 
+/// An IPv6 address. The grammar of RFC 3261 lets an embedded IPv4 address follow three colons, which
+/// is read as two (RFC 5118 4.10).
+fn ipv6(inner: &[u8]) -> Option<Ipv6Addr> {
+    if let Some(address) = address(inner) {
+        return Some(address);
+    }
+    let inner = inner.get(..inner.len().min(46))?;
+    let at = inner.windows(3).position(|window| window == b":::")?;
+    let (head, tail) = inner.split_at_checked(at.saturating_add(2))?;
+    address::<Ipv4Addr>(tail.strip_prefix(b":")?)?;
+    address(&[head, tail.get(1..)?].concat())
+}
+
 /// No label is empty or starts or ends with a hyphen.
 fn well_formed(name: &[u8]) -> bool {
     scan::step(name.len());
@@ -118,6 +131,8 @@ mod tests {
             ("[2001:DB8:0:0::1]", "[2001:db8::1]"),
             ("[::ffff:192.0.2.10]", "[::ffff:192.0.2.10]"),
             ("localhost", "localhost"),
+            ("[2001:db8:::192.0.2.1]", "[2001:db8::c000:201]"),
+            ("[:::192.0.2.1]", "[::c000:201]"),
         ] {
             assert_eq!(normal(text.as_bytes()).as_deref(), Some(want));
         }
@@ -140,6 +155,8 @@ mod tests {
             "a b",
             "a@b",
             "[2001:db8::1::2]",
+            "[2001:db8:::1]",
+            "[2001::db8:::192.0.2.1]",
             "[fe80::1%25eth0]",
         ] {
             assert_eq!(normal(text.as_bytes()), None, "{text}");

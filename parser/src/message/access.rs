@@ -11,6 +11,7 @@ use crate::header::Name;
 use crate::media::{self, MediaType};
 use crate::params;
 use crate::scan;
+use crate::uri::Uri;
 use crate::via::Via;
 
 /// The headers that every request must have (RFC 3261 8.1.1), read.
@@ -28,6 +29,24 @@ pub struct Essential<'a> {
     pub cseq: CSeq<'a>,
     /// Max-Forwards; RFC 2543 clients leave it out.
     pub max_forwards: Option<u8>,
+}
+
+/// The headers with credentials or challenges.
+const AUTHORIZATION: [Name; 5] = [
+    Name::Authorization,
+    Name::ProxyAuthorization,
+    Name::WwwAuthenticate,
+    Name::ProxyAuthenticate,
+    Name::AuthenticationInfo,
+];
+
+/// A contact with its parameters.
+fn verify_contact(contact: Result<Contact<'_>, ParseError>) -> Result<(), ParseError> {
+    if let Contact::Address(address) = contact? {
+        address.expires()?;
+        address.q()?;
+    }
+    Ok(())
 }
 
 impl<'a> Message<'a> {
@@ -50,6 +69,56 @@ impl<'a> Message<'a> {
             }
             _ => Ok(essential),
         }
+    }
+
+    /// The Request-URI, read. It has no headers (RFC 3261 19.1.1).
+    ///
+    /// # Errors
+    /// Not a request, not a URI, or one with headers.
+    pub fn target(&self) -> Result<Uri<'a>, ParseError> {
+        let text = self.request_uri().ok_or_else(|| ParseError::new(Reason::RequestUri, 0))?;
+        let uri = Uri::parse(text).map_err(|error| self.rebase(text, error))?;
+        if uri.headers().as_bytes().is_empty() {
+            Ok(uri)
+        } else {
+            Err(self.rebase(text, ParseError::new(Reason::RequestUri, 0)))
+        }
+    }
+
+    /// Reads the start line and every header that has a view here. An element need not: it ignores
+    /// what it does not use (RFC 3261 8.2.2).
+    ///
+    /// # Errors
+    /// The first fault.
+    pub fn verify(&self) -> Result<(), ParseError> {
+        self.fault().map_or(Ok(()), Err)?;
+        self.essential()?;
+        if self.method().is_some() {
+            self.target()?;
+        }
+        self.vias().try_for_each(|via| via.map(drop))?;
+        self.contacts().try_for_each(verify_contact)?;
+        for list in [Name::Route, Name::RecordRoute, Name::Path] {
+            self.read_items(list, Address::parse_name_addr).try_for_each(|item| item.map(drop))?;
+        }
+        for list in [Name::AllowEvents, Name::Supported, Name::Require, Name::ContentEncoding] {
+            self.tokens(list).try_for_each(|token| token.map(drop))?;
+        }
+        self.accept().try_for_each(|range| range.map(drop))?;
+        for name in AUTHORIZATION {
+            self.credentials(name).try_for_each(|item| item.map(drop))?;
+        }
+        self.expires()?;
+        self.min_expires()?;
+        self.event()?;
+        self.subscription_state()?;
+        self.sip_etag()?;
+        self.sip_if_match()?;
+        self.suppress_if_match()?;
+        self.content_type()?;
+        self.date()?;
+        self.retry_after()?;
+        self.body().map(drop)
     }
 
     /// The topmost Via.
