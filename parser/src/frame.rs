@@ -173,3 +173,107 @@ fn number(digits: &[u8]) -> Option<u64> {
     };
     Some(digits.iter().fold(0, add))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    const MESSAGE: &[u8] = b"OPTIONS sip:a@b.com SIP/2.0\r\nVia: SIP/2.0/TCP c\r\nl: 4\r\n\r\nbody";
+
+    /// All frames of a stream that comes in pieces of `size` bytes.
+    fn cut(stream: &[u8], size: usize) -> Result<Vec<(usize, Frame)>, FrameError> {
+        let mut framer = Framer::default();
+        let (mut start, mut end) = (0, 0);
+        let mut frames = Vec::new();
+        loop {
+            match framer.next(&stream[start..end])? {
+                Frame::NeedMore if end == stream.len() => return Ok(frames),
+                Frame::NeedMore => end = stream.len().min(end + size),
+                frame => {
+                    let taken = match &frame {
+                        Frame::KeepAlive(bytes) | Frame::Pong(bytes) => *bytes,
+                        Frame::Message(range) => range.end,
+                        Frame::NeedMore => 0,
+                    };
+                    frames.push((start, frame));
+                    start += taken;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn messages_and_keep_alives_in_pieces_of_any_size() {
+        let stream = [MESSAGE, b"\r\n\r\n", MESSAGE, MESSAGE, b"\r\n"].concat();
+        let length = MESSAGE.len();
+        for size in [2, 3, 5, 7, 64, 1000] {
+            let messages: Vec<_> = cut(&stream, size)
+                .unwrap()
+                .into_iter()
+                .filter(|(_, frame)| matches!(frame, Frame::Message(_)))
+                .collect();
+            let whole = Frame::Message(0..length);
+            let want = [0, length + 4, 2 * length + 4].map(|start| (start, whole.clone())).to_vec();
+            assert_eq!(messages, want, "pieces of {size}");
+        }
+        let whole = cut(&stream, 1000).unwrap();
+        assert_eq!(whole[1].1, Frame::KeepAlive(4));
+        assert_eq!(whole[4].1, Frame::Pong(2));
+    }
+
+    /// RFC 5626 3.5.1: a keep-alive that comes in two segments is still answered.
+    #[test]
+    fn a_split_keep_alive_is_one() {
+        let mut framer = Framer::default();
+        assert_eq!(framer.next(b"\r"), Ok(Frame::NeedMore));
+        assert_eq!(framer.next(b"\r\n"), Ok(Frame::Pong(2)));
+        assert_eq!(framer.next(b""), Ok(Frame::NeedMore));
+        assert_eq!(framer.next(b"\r\n"), Ok(Frame::KeepAlive(2)));
+        assert_eq!(framer.next(b"\r\n"), Ok(Frame::Pong(2)));
+        assert_eq!(framer.next(MESSAGE), Ok(Frame::Message(0..MESSAGE.len())));
+        assert_eq!(framer.next(b"\r\n"), Ok(Frame::Pong(2)));
+    }
+
+    #[test]
+    fn content_length_forms() {
+        let frame = |head: &str| {
+            let text = format!("A sip:b SIP/2.0\r\n{head}\r\n\r\n1234567890");
+            Framer::default().next(text.as_bytes()).map(|frame| match frame {
+                Frame::Message(range) => text.len() - range.end,
+                other => panic!("{other:?}"),
+            })
+        };
+        for (head, left) in [
+            ("Content-Length: 10", 0),
+            ("CONTENT-LENGTH : 0004 ", 6),
+            ("l:\r\n 10", 0),
+            ("Content-Length: 4\r\nl: 4", 6),
+            ("Content-Type: a/b\r\nL:1", 9),
+        ] {
+            assert_eq!(frame(head), Ok(left), "{head}");
+        }
+        for head in ["X: 1", "l: ", "l: -1", "l: x", "l: 1\r\nl: 2", "l: 1\r\n 2", " l: 1"] {
+            assert_eq!(frame(head), Err(FrameError::Malformed), "{head}");
+        }
+        let huge = "l: 99999999999999999999999999";
+        assert_eq!(frame(huge), Err(FrameError::BodyTooLong));
+    }
+
+    #[test]
+    fn limits_hold_before_the_bytes_are_there() {
+        let mut framer = Framer::new(64, 100);
+        assert_eq!(framer.next(b"A sip:b SIP/2.0\r\nl: 101\r\n\r\n"), Err(FrameError::BodyTooLong));
+        let mut framer = Framer::new(64, 100);
+        let long = [&b"A sip:b SIP/2.0\r\nX: "[..], &[b'x'; 64]].concat();
+        assert_eq!(framer.next(&long), Err(FrameError::HeadersTooLong));
+    }
+
+    #[test]
+    fn what_is_no_sip_is_refused_at_once() {
+        let first_byte: &[u8] = &[0, 1, 0, 8, 0x21, 0x12, 0xa4, 0x42];
+        assert_eq!(Framer::default().next(first_byte), Err(FrameError::Malformed));
+        let http = b"GET / HTTP/1.1\r\n";
+        assert_eq!(Framer::default().next(http), Err(FrameError::Malformed));
+    }
+}
