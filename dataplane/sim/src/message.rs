@@ -270,3 +270,30 @@ impl Request {
         text.into_bytes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PEER: SocketAddr =
+        SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 5060);
+
+    #[test]
+    fn a_request_reads_as_it_was_written() {
+        let request = Request::bare("NOTIFY", "sip:bob@192.0.2.9")
+            .set("Via", "SIP/2.0/UDP h;branch=z9hG4bKx;rport")
+            .set("To", "\"a\" <sip:bob@example.com;x=1>;tag=t")
+            .set("Subscription-State", "terminated;reason=timeout")
+            .set("CSeq", "7 NOTIFY")
+            .body("text/plain", "hello");
+        let sip = Sip::read(Instant(0), PEER, false, &request.bytes());
+        assert_eq!((sip.method(), sip.uri(), sip.cseq()), ("NOTIFY", "sip:bob@192.0.2.9", 7));
+        assert_eq!((sip.branch(), sip.parameter("To", "tag")), ("z9hG4bKx", Some("t")));
+        assert_eq!((sip.state(), sip.reason()), ("terminated", "timeout"));
+        assert_eq!((sip.header("content-length"), sip.body.as_str()), ("5", "hello"));
+        assert_eq!(sip.branch(), request.branch());
+        let answer = Sip::read(Instant(0), PEER, false, &sip.answer("200 OK", "me", &[]));
+        assert_eq!((answer.status(), answer.method()), (200, "NOTIFY"));
+        assert_eq!(answer.parameter("To", "tag"), Some("t"));
+    }
+}

@@ -79,3 +79,35 @@ impl Network {
         at
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn way(port: u16) -> (SocketAddr, SocketAddr) {
+        (SocketAddr::from(([192, 0, 2, 1], 5060)), SocketAddr::from(([192, 0, 2, 2], port)))
+    }
+
+    #[test]
+    fn without_faults_each_datagram_arrives_once_and_in_order() {
+        let (mut network, mut random) = (Network::new(Faults::default()), Random::new(1));
+        let mut last = Instant(0);
+        for now in (0..100).map(|i| Instant(i * 1_000)) {
+            let arrivals = network.datagram(now, &mut random, way(1));
+            assert_eq!(arrivals.len(), 1);
+            assert!(arrivals[0] > last && arrivals[0] >= now + DELAY);
+            last = arrivals[0];
+        }
+    }
+
+    #[test]
+    fn faults_lose_copy_and_delay() {
+        let faults = Faults { loss: 30, duplicate: 30, late: 30 };
+        let (mut network, mut random) = (Network::new(faults), Random::new(2));
+        let all: Vec<Vec<Instant>> =
+            (0..200).map(|i| network.datagram(Instant(i * 1_000), &mut random, way(1))).collect();
+        assert!(all.iter().any(Vec::is_empty) && all.iter().any(|copies| copies.len() == 2));
+        let flat: Vec<Instant> = all.into_iter().flatten().collect();
+        assert!(!flat.is_sorted(), "some are overtaken");
+    }
+}
