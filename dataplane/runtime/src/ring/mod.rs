@@ -1,0 +1,428 @@
+//! The shard's own io_uring: multishot receives over provided buffers, batched sends, connects, one
+//! timeout for the next deadline, and the eventfd that other threads wake it by.
+//!
+//! It is made on the shard's thread (`single_issuer`, `defer_taskrun`): completions appear only when
+//! this thread enters the kernel, so handling one batch is never interrupted by the next. Its
+//! eventfd is muted while the loop is busy and tells glommio when both sleep.
+#![expect(unsafe_code, reason = "submissions hand pointers to the kernel")]
+
+mod buffers;
+mod connects;
+mod sends;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::io;
+use std::mem::MaybeUninit;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsRawFd, RawFd};
+use std::time::Duration;
+
+use io_uring::types::{CancelBuilder, Fd, SubmitArgs, TimeoutFlags, Timespec};
+use io_uring::{IoUring, cqueue, opcode, squeue};
+use pharos_engine::net::FlowId;
+use pharos_engine::{Instant, Span};
+use socket2::Socket;
+
+pub(crate) use buffers::{Buffers, Filled};
+use connects::Connects;
+use sends::Sends;
+
+use crate::address::NAME_BYTES;
+use crate::doorbell::Bell;
+
+/// Sizes of a ring.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RingSize {
+    /// Provided buffers, a power of two.
+    pub(crate) buffers: u16,
+    /// Sends in flight.
+    pub(crate) sends: u32,
+    /// Submissions between two entries of the kernel.
+    pub(crate) submissions: u32,
+}
+
+impl Default for RingSize {
+    /// 256 buffers are four batches; 1 024 sends are sixteen, and a fan-out that outruns the network
+    /// is slowed by its transactions before that.
+    fn default() -> Self {
+        Self { buffers: 256, sends: 1_024, submissions: 512 }
+    }
+}
+
+/// Completions the kernel may hold back for us before it has to allocate.
+const COMPLETIONS: u32 = 4_096;
+/// Turns that [`Ring::close`] waits for cancelled operations, 10 ms each.
+const CLOSE_TURNS: u32 = 100;
+
+/// What has happened.
+#[derive(Debug)]
+pub(crate) enum Done {
+    /// A datagram arrived.
+    Datagram {
+        /// By this socket,
+        socket: u16,
+        /// in this buffer.
+        filled: Filled,
+    },
+    /// A receive ended with an error, such as an ICMP answer to something we sent.
+    ReceiveFailed {
+        /// On this socket.
+        socket: u16,
+        /// Why.
+        error: i32,
+    },
+    /// A datagram was not sent.
+    SendFailed {
+        /// From this socket,
+        socket: u16,
+        /// to here.
+        peer: SocketAddr,
+        /// Why.
+        error: i32,
+    },
+    /// A connection is up, or could not be made.
+    Connected {
+        /// Which.
+        flow: FlowId,
+        /// Its socket, or why there is none.
+        result: io::Result<Socket>,
+    },
+    /// Another thread rang, or the deadline passed: look at everything.
+    Woken,
+}
+
+/// Kinds of operations, in the top byte of the user data; the rest is an index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum Kind {
+    Receive = 1,
+    Send = 2,
+    Bell = 3,
+    Deadline = 4,
+    Connect = 5,
+    /// Its outcome says nothing: cancels, updates, linked timeouts.
+    Aside = 6,
+}
+
+const fn mark(kind: Kind, index: u32) -> u64 {
+    (kind as u64) << 56 | index as u64
+}
+
+/// The ring of one shard.
+pub(crate) struct Ring {
+    ring: IoUring,
+    sockets: Vec<Socket>,
+    receive: Box<libc::msghdr>,
+    armed: Vec<bool>,
+    sends: Sends,
+    connects: Connects,
+    bell: RawFd,
+    bell_armed: bool,
+    bell_count: Box<u64>,
+    deadline: Option<Instant>,
+    deadline_time: Box<Timespec>,
+    /// Taken from the completion queue before their turn, to free sends.
+    reaped: VecDeque<Done>,
+    in_flight: u32,
+}
+
+impl Ring {
+    /// Make the ring on this thread; `sockets` are received from, `bell` wakes it.
+    pub(crate) fn new(
+        sockets: Vec<Socket>,
+        bell: &Bell,
+        size: RingSize,
+    ) -> io::Result<(Self, Buffers)> {
+        let ring = IoUring::builder()
+            .setup_single_issuer()
+            .setup_defer_taskrun()
+            .setup_submit_all()
+            .setup_cqsize(COMPLETIONS)
+            .build(size.submissions)?;
+        ring.submitter().register_eventfd(bell.executor_fd().as_raw_fd())?;
+        let buffers = Buffers::register(&ring, size.buffers)?;
+        let mut ring = Self {
+            ring,
+            armed: vec![false; sockets.len()],
+            sockets,
+            receive: Box::new(receive_header()),
+            sends: Sends::new(size.sends),
+            connects: Connects::default(),
+            bell: bell.ring_fd().as_raw_fd(),
+            bell_armed: false,
+            bell_count: Box::new(0),
+            deadline: None,
+            deadline_time: Box::new(Timespec::new()),
+            reaped: VecDeque::new(),
+            in_flight: 0,
+        };
+        ring.mute();
+        ring.arm();
+        Ok((ring, buffers))
+    }
+
+    /// A socket of the ring.
+    pub(crate) fn socket(&self, index: u16) -> &Socket {
+        &self.sockets[usize::from(index)]
+    }
+
+    /// Arm what is not armed: receives that ended (buffers were given back meanwhile), the bell.
+    pub(crate) fn arm(&mut self) {
+        for index in 0..self.armed.len() {
+            if self.armed[index] {
+                continue;
+            }
+            let fd = Fd(self.sockets[index].as_raw_fd());
+            let entry = opcode::RecvMsgMulti::new(fd, &raw const *self.receive, buffers::GROUP);
+            self.armed[index] = self.push(entry.build(), Kind::Receive, index as u32);
+        }
+        if !self.bell_armed {
+            let target = (&raw mut *self.bell_count).cast::<u8>();
+            let entry = opcode::Read::new(Fd(self.bell), target, size_of::<u64>() as u32);
+            self.bell_armed = self.push(entry.build(), Kind::Bell, 0);
+        }
+    }
+
+    /// Queue a datagram for the next [`Ring::enter`]; false when it had to be dropped because the
+    /// network does not take what is already queued.
+    pub(crate) fn send(
+        &mut self,
+        socket: u16,
+        source: Option<IpAddr>,
+        peer: SocketAddr,
+        bytes: &[u8],
+    ) -> bool {
+        if self.sends.is_full() {
+            self.enter();
+            self.reap();
+        }
+        let Some(index) = self.sends.fill(socket, source, peer, bytes) else { return false };
+        self.submit_send(index)
+    }
+
+    /// Begin to connect `socket` to `peer`, for at most `limit`.
+    pub(crate) fn connect(&mut self, flow: FlowId, socket: Socket, peer: SocketAddr, limit: Span) {
+        // The two submissions are linked, so they go to the kernel together.
+        let queue = self.ring.submission();
+        let room = queue.capacity() - queue.len();
+        drop(queue);
+        if room < 2 {
+            self.enter();
+        }
+        let limit = Duration::from_nanos(limit.0);
+        let (index, connect, timeout) = self.connects.begin(flow, socket, peer, limit);
+        let connect = connect.flags(squeue::Flags::IO_LINK);
+        if self.push(connect, Kind::Connect, index) {
+            self.push(timeout, Kind::Aside, 0);
+        } else {
+            let (flow, result) = self.connects.end(index, -libc::EBUSY);
+            self.reaped.push_back(Done::Connected { flow, result });
+        }
+    }
+
+    /// Submit what is queued and let the kernel post completions; never sleeps.
+    pub(crate) fn enter(&mut self) {
+        let queued = self.ring.submission().len() as u32;
+        const GETEVENTS: u32 = 1;
+        // SAFETY: `queued` submissions were pushed with pointers that live until their completions;
+        // there is no argument.
+        let entered = unsafe { self.ring.submitter().enter::<()>(queued, 0, GETEVENTS, None) };
+        check(entered);
+    }
+
+    /// Submit what is queued and sleep until a completion, at most `limit`.
+    pub(crate) fn wait(&mut self, limit: Span) {
+        let time = Timespec::from(Duration::from_nanos(limit.0));
+        check(self.ring.submitter().submit_with_args(1, &SubmitArgs::new().timespec(&time)));
+    }
+
+    /// Completions do not write the executor's eventfd any more.
+    pub(crate) fn mute(&mut self) {
+        self.ring.completion().disable_eventfd();
+    }
+
+    /// Completions write the executor's eventfd.
+    pub(crate) fn unmute(&mut self) {
+        self.ring.completion().enable_eventfd();
+    }
+
+    /// True when [`Ring::next`] would find nothing.
+    pub(crate) fn is_empty(&mut self) -> bool {
+        self.reaped.is_empty() && self.ring.completion().is_empty()
+    }
+
+    /// Have a completion posted at `deadline`; `now` says when that is.
+    pub(crate) fn set_deadline(&mut self, deadline: Instant, now: Instant) {
+        if self.deadline.is_some_and(|armed| armed <= deadline) {
+            return;
+        }
+        let wait = Duration::from_nanos((deadline - now).0);
+        *self.deadline_time = Timespec::from(wait);
+        let time = &raw const *self.deadline_time;
+        let pushed = if self.deadline.is_some() {
+            let target = mark(Kind::Deadline, 0);
+            let update = opcode::TimeoutUpdate::new(target, time).flags(TimeoutFlags::empty());
+            self.push(update.build(), Kind::Aside, 0)
+        } else {
+            self.push(opcode::Timeout::new(time).build(), Kind::Deadline, 0)
+        };
+        if pushed {
+            self.deadline = Some(deadline);
+        }
+    }
+
+    /// The next completion that means something.
+    pub(crate) fn next(&mut self) -> Option<Done> {
+        if let Some(done) = self.reaped.pop_front() {
+            return Some(done);
+        }
+        loop {
+            let entry = self.ring.completion().next()?;
+            if let Some(done) = self.complete(&entry) {
+                return Some(done);
+            }
+        }
+    }
+
+    fn complete(&mut self, entry: &cqueue::Entry) -> Option<Done> {
+        let index = entry.user_data() as u32;
+        let more = cqueue::more(entry.flags());
+        if !more {
+            self.in_flight -= 1;
+        }
+        match (entry.user_data() >> 56) as u8 {
+            kind if kind == Kind::Receive as u8 => {
+                if !more {
+                    self.armed[index as usize] = false;
+                }
+                let socket = index as u16;
+                match (u32::try_from(entry.result()), cqueue::buffer_select(entry.flags())) {
+                    (Ok(length), Some(id)) => {
+                        Some(Done::Datagram { socket, filled: Filled::new(id, length) })
+                    }
+                    (Ok(_), None) => None,
+                    (Err(_), _) => Some(Done::ReceiveFailed { socket, error: -entry.result() }),
+                }
+            }
+            kind if kind == Kind::Send as u8 => self.sent(index, entry.result()),
+            kind if kind == Kind::Connect as u8 => {
+                let (flow, result) = self.connects.end(index, entry.result());
+                Some(Done::Connected { flow, result })
+            }
+            kind if kind == Kind::Bell as u8 => {
+                self.bell_armed = false;
+                Some(Done::Woken)
+            }
+            kind if kind == Kind::Deadline as u8 => {
+                self.deadline = None;
+                Some(Done::Woken)
+            }
+            _ => None,
+        }
+    }
+
+    fn sent(&mut self, index: u32, result: i32) -> Option<Done> {
+        if result >= 0 {
+            self.sends.done(index);
+            return None;
+        }
+        if is_pending_error(-result) && self.sends.may_try_again(index) {
+            self.submit_send(index);
+            return None;
+        }
+        let (socket, peer) = self.sends.target(index);
+        self.sends.done(index);
+        Some(Done::SendFailed { socket, peer, error: -result })
+    }
+
+    fn submit_send(&mut self, index: u32) -> bool {
+        let entry = self.sends.entry(index, &self.sockets);
+        let pushed = self.push(entry, Kind::Send, index);
+        if !pushed {
+            self.sends.done(index);
+        }
+        pushed
+    }
+
+    /// Take every completion there is, keeping for [`Ring::next`] what means something.
+    fn reap(&mut self) {
+        loop {
+            let Some(entry) = self.ring.completion().next() else { return };
+            if let Some(done) = self.complete(&entry) {
+                self.reaped.push_back(done);
+            }
+        }
+    }
+
+    /// Queue a submission, entering the kernel when the queue is full.
+    fn push(&mut self, entry: squeue::Entry, kind: Kind, index: u32) -> bool {
+        let entry = entry.user_data(mark(kind, index));
+        for _ in 0..2 {
+            // SAFETY: every caller passes an entry whose pointers lead into boxes of this ring that
+            // stay where they are until the completion (`close` waits for all of them).
+            if unsafe { self.ring.submission().push(&entry) }.is_ok() {
+                self.in_flight += 1;
+                return true;
+            }
+            self.enter();
+        }
+        false
+    }
+
+    /// Cancel everything, wait until the kernel has let go, then free ring and buffers in that order.
+    pub(crate) fn close(mut self, buffers: Buffers) {
+        let all = opcode::AsyncCancel2::new(CancelBuilder::any()).build();
+        self.push(all, Kind::Aside, 0);
+        for _ in 0..CLOSE_TURNS {
+            if self.in_flight == 0 {
+                break;
+            }
+            self.wait(Span::millis(10));
+            while let Some(entry) = self.ring.completion().next() {
+                if !cqueue::more(entry.flags()) {
+                    self.in_flight -= 1;
+                }
+            }
+        }
+        if self.in_flight == 0 {
+            drop(self);
+            drop(buffers);
+        } else {
+            // The kernel may still write: leak rather than hand it memory of somebody else.
+            std::mem::forget((self, buffers));
+        }
+    }
+}
+
+/// Interrupted, timed out or too busy to take more just now are not failures; the loop comes again.
+fn check(entered: io::Result<usize>) {
+    if let Err(error) = entered {
+        let known = [libc::EINTR, libc::ETIME, libc::EBUSY, libc::EAGAIN];
+        let expected = error.raw_os_error().is_some_and(|code| known.contains(&code));
+        assert!(expected, "io_uring_enter failed: {error}");
+    }
+}
+
+/// Errors that may belong to an earlier datagram of the same socket.
+fn is_pending_error(error: i32) -> bool {
+    matches!(
+        error,
+        libc::ECONNREFUSED | libc::EHOSTUNREACH | libc::ENETUNREACH | libc::EHOSTDOWN
+            | libc::ENOPROTOOPT | libc::EPROTO | libc::EMSGSIZE | libc::EACCES
+    )
+}
+
+fn empty_header() -> libc::msghdr {
+    // SAFETY: all-zero is a valid message header: null pointers with zero lengths.
+    unsafe { MaybeUninit::zeroed().assume_init() }
+}
+
+/// What each receive asks for: a name and control messages beside the payload.
+fn receive_header() -> libc::msghdr {
+    let mut header = empty_header();
+    header.msg_namelen = NAME_BYTES as u32;
+    header.msg_controllen = buffers::RECEIVE_CONTROL_BYTES;
+    header
+}
