@@ -15,7 +15,7 @@ use smallvec::SmallVec;
 use crate::counters::{Count, Counters};
 use crate::io::{Level, Log, Mesh, Query, Reply};
 use crate::limits;
-use crate::net::{FlowId, ListenerId, ShardId, Transport};
+use crate::net::{FlowId, ListenerId, ShardId, Transport, shard_of};
 use crate::presence::{PresenceTimer, StoreOwner};
 use crate::sip::SipTimer;
 use crate::timer::{TimerId, Wheel};
@@ -85,8 +85,7 @@ impl Core {
 
     /// The shard that owns the AoRs of this hash (architecture.md section 4).
     pub fn shard_of(&self, hash: u64) -> ShardId {
-        let slot = hash >> (64 - u32::from(self.config.hash_size));
-        ShardId(((slot * u64::from(self.config.shards)) >> self.config.hash_size) as u16)
+        shard_of(hash, self.config.hash_size, self.config.shards)
     }
 
     /// This shard owns the AoRs of this hash.

@@ -5,8 +5,9 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd};
 
+use glommio::net::{TcpListener, TcpStream};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::address::{self, Control, Name};
@@ -43,6 +44,8 @@ pub(crate) fn bind_udp(address: SocketAddr) -> io::Result<Socket> {
 pub(crate) fn listen_tcp(address: SocketAddr) -> io::Result<Socket> {
     let socket = stream_socket(address)?;
     socket.set_reuse_port(true)?;
+    // Accepted sockets inherit it: a message leaves when it is written.
+    socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket)
@@ -65,6 +68,18 @@ pub(crate) fn outgoing_tcp(source: IpAddr, peer: SocketAddr) -> io::Result<Socke
         socket.bind(&SocketAddr::new(source, 0).into())?;
     }
     Ok(socket)
+}
+
+/// Hand a listening socket to this thread's executor.
+pub(crate) fn glommio_listener(socket: Socket) -> TcpListener {
+    // SAFETY: `into_raw_fd` gives up the only owner of an open descriptor; the listener becomes it.
+    unsafe { TcpListener::from_raw_fd(socket.into_raw_fd()) }
+}
+
+/// Hand a connected socket to this thread's executor.
+pub(crate) fn glommio_stream(socket: Socket) -> TcpStream {
+    // SAFETY: `into_raw_fd` gives up the only owner of an open descriptor; the stream becomes it.
+    unsafe { TcpStream::from_raw_fd(socket.into_raw_fd()) }
 }
 
 /// Bind `address` alone, without sharing, and let go again: what it was bound to (port 0 becomes a

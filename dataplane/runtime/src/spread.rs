@@ -31,7 +31,6 @@ pub(crate) struct Program(Vec<Instruction>);
 
 // Operations, as linux/bpf_common.h numbers them.
 const LOAD_WORD: u16 = 0x20;
-const LOAD_BYTE: u16 = 0x30;
 const LOAD_LENGTH: u16 = 0x80;
 const LOAD_SAVED: u16 = 0x60;
 const SAVED_TO_X: u16 = 0x61;

@@ -79,8 +79,6 @@ pub(crate) enum Done {
         socket: u16,
         /// to here.
         peer: SocketAddr,
-        /// Why.
-        error: i32,
     },
     /// A connection is up, or could not be made.
     Connected {
@@ -334,7 +332,7 @@ impl Ring {
         }
         let (socket, peer) = self.sends.target(index);
         self.sends.done(index);
-        Some(Done::SendFailed { socket, peer, error: -result })
+        Some(Done::SendFailed { socket, peer })
     }
 
     fn submit_send(&mut self, index: u32) -> bool {
@@ -409,8 +407,14 @@ fn check(entered: io::Result<usize>) {
 fn is_pending_error(error: i32) -> bool {
     matches!(
         error,
-        libc::ECONNREFUSED | libc::EHOSTUNREACH | libc::ENETUNREACH | libc::EHOSTDOWN
-            | libc::ENOPROTOOPT | libc::EPROTO | libc::EMSGSIZE | libc::EACCES
+        libc::ECONNREFUSED
+            | libc::EHOSTUNREACH
+            | libc::ENETUNREACH
+            | libc::EHOSTDOWN
+            | libc::ENOPROTOOPT
+            | libc::EPROTO
+            | libc::EMSGSIZE
+            | libc::EACCES
     )
 }
 
