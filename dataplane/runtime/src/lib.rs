@@ -1,4 +1,5 @@
-//! glommio and io_uring under the engine: sockets, connections, mesh, lanes, clock, the loop of a shard.
+//! glommio and io_uring under the engine: sockets, connections, mesh, lanes, clock, and the loop
+//! of a shard.
 //!
 //! [`Runtime::start`] checks the machine, recovers what is stored, binds the listeners and runs one
 //! shard on each core; the [`Handle`] leads to the control plane's link, to the figures and to the
