@@ -1,5 +1,5 @@
-//! PIDF (RFC 3863) with the person and device elements of RFC 4479: what a published document must be,
-//! and which of its parts is what.
+//! PIDF (RFC 3863) with the person and device elements of RFC 4479: what a published document must
+//! be, and which of its parts is what.
 //!
 //! Extensions (RPID, CIPID and whatever comes) are neither demanded nor refused: RFC 3863 4.2.4 has
 //! them carried.
@@ -125,7 +125,8 @@ mod tests {
 
     fn document(content: &str) -> String {
         alloc::format!(
-            "<presence xmlns='{NAMESPACE}' xmlns:dm='{DATA_MODEL}' entity='sip:a@b'>{content}</presence>"
+            "<presence xmlns='{NAMESPACE}' xmlns:dm='{DATA_MODEL}' entity='sip:a@b'>\
+             {content}</presence>"
         )
     }
 

@@ -1,9 +1,9 @@
 //! XML bodies, bounded: no DTD, no entities beyond the five, and limits on size, depth and counts.
 //!
 //! Two readers share the limits. [`read`] builds roxmltree's tree and proves that a document is
-//! well-formed and its namespaces bound: for what comes from outside. [`Outline`] finds the root's start
-//! tag and its children by their places in the text: for copying parts of documents that were read
-//! before. It takes any bytes too, but vouches for nothing inside the children.
+//! well-formed and its namespaces bound: for what comes from outside. [`Outline`] finds the root's
+//! start tag and its children by their places in the text: for copying parts of documents that were
+//! read before. It takes any bytes too, but vouches for nothing inside the children.
 //!
 //! roxmltree compares the attributes of one element with each other and copies the namespaces in
 //! scope to each element that declares one; the limits keep both linear in the document's length.

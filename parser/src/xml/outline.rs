@@ -121,12 +121,12 @@ impl<'a> Outline<'a> {
         (self.namespace(child) == namespace).then(|| child.tag.split_name().1)
     }
 
-    /// Append a child to a document whose root binds `target`: the bindings that the root here makes,
-    /// the child relies on and the target does not have are added to the child's start tag.
+    /// Append a child to a document whose root binds `target`: the bindings that the root here
+    /// makes, the child relies on and the target does not have are added to the child's start tag.
     ///
-    /// A binding counts as relied on when its prefix with a colon stands anywhere in the child (never
-    /// one too few, also for prefixes within values), a default namespace when an element has no
-    /// prefix. Where there is no default namespace here, the target's is taken away.
+    /// A binding counts as relied on when its prefix with a colon stands anywhere in the child
+    /// (never one too few, also for prefixes within values), a default namespace when an element
+    /// has no prefix. Where there is no default namespace here, the target's is taken away.
     pub fn copy_child(&self, child: &Child<'a>, target: &[(&str, &str)], out: &mut Vec<u8>) {
         let text = self.text_of(child);
         let name_length = child.tag.name.len().saturating_add(1);

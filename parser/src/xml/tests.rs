@@ -49,8 +49,8 @@ fn limits_hold() {
     assert_eq!(reason(&long), Some((XmlReason::TooLong, MAX_LENGTH)));
 }
 
-/// Style rule 12, issue section 2: hostile shapes of 64 KiB. Work is counted, not timed: the scanner
-/// makes one step for each piece of markup, and no piece overlaps another.
+/// Style rule 12, issue section 2: hostile shapes of 64 KiB. Work is counted, not timed: the
+/// scanner makes one step for each piece of markup, and no piece overlaps another.
 #[test]
 fn hostile_shapes_cost_linear_steps() {
     let half = MAX_LENGTH / 2;
@@ -115,7 +115,8 @@ fn an_outline_is_one_level_deep() {
     assert_eq!(outline.local_name(first, "v"), None);
 }
 
-/// C121: a copied element means the same in its new place, whatever prefixes the two documents bind.
+/// C121: a copied element means the same in its new place, whatever prefixes the two documents
+/// bind.
 #[test]
 fn copies_carry_their_namespaces() {
     let source = "<r xmlns='u1' xmlns:p='u2' xmlns:q='u3' xmlns:un='u4'>\

@@ -2,8 +2,8 @@
 //! SUBSCRIBE and by what changed afterwards (row C115).
 //!
 //! A publication always holds the whole state of its publisher: a partial document is merged into
-//! what it changes before it is stored, so that nothing is lost over a restart. For `dialog;sla` the
-//! remote target is put right on the way in (row C16).
+//! what it changes before it is stored, so that nothing is lost over a restart. For `dialog;sla`
+//! the remote target is put right on the way in (row C16).
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -96,8 +96,8 @@ fn merge(aor: &str, previous: &DialogInfo<'_>, new: &DialogInfo<'_>) -> Option<V
     Some(out)
 }
 
-/// Row C16: Polycom phones put their own URI into `<remote><target uri>`; the remote identity is what
-/// the other phones of the line must call. `None` when nothing needs to change.
+/// Row C16: Polycom phones put their own URI into `<remote><target uri>`; the remote identity is
+/// what the other phones of the line must call. `None` when nothing needs to change.
 fn fix_remote_targets(body: &[u8]) -> Option<Vec<u8>> {
     let info = DialogInfo::read(body).ok()?;
     let text = info.outline.text();

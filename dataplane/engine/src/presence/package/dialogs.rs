@@ -1,9 +1,9 @@
 //! The dialogs of a presentity over all its publications, each with its own state machine.
 //!
-//! A dialog is known by `id`, and when both sides have them by Call-ID and tags. Its state only goes
-//! forward (RFC 4235 3.7.1): of several publishers of one dialog the furthest counts, and a document
-//! that takes a dialog back is overruled. An id without Call-ID that comes back after its end is a new
-//! dialog: phones number their lines that way.
+//! A dialog is known by `id`, and when both sides have them by Call-ID and tags. Its state only
+//! goes forward (RFC 4235 3.7.1): of several publishers of one dialog the furthest counts, and a
+//! document that takes a dialog back is overruled. An id without Call-ID that comes back after its
+//! end is a new dialog: phones number their lines that way.
 
 use alloc::borrow::Cow;
 use alloc::collections::{BTreeMap, BTreeSet};

@@ -23,13 +23,13 @@ pub struct Info {
     pub min_expires_exempt: bool,
     /// May be published; winfo may not (489).
     pub publishable: bool,
-    /// Documents are always the whole state. Else NOTIFY after the first is partial, and while one is
-    /// in flight the union of changes waits, not just the newest document.
+    /// Documents are always the whole state. Else NOTIFY after the first is partial, and while one
+    /// is in flight the union of changes waits, not just the newest document.
     pub full_state: bool,
     /// An initial PUBLISH must have a body (row C71).
     pub mandatory_body: bool,
-    /// A NOTIFY tells the end by expiry (row C120). RFC 6665 4.4.1 wants it of all, so it is set for
-    /// all; the originals left it out for line-seize and xcap-diff.
+    /// A NOTIFY tells the end by expiry (row C120). RFC 6665 4.4.1 wants it of all, so it is set
+    /// for all; the originals left it out for line-seize and xcap-diff.
     pub mandatory_timeout_notification: bool,
     /// A refresh keeps the entity-tag (row C75). RFC 3903 4.3 wants a new one: set for none.
     pub etag_not_new: bool,

@@ -21,8 +21,8 @@ enum Activity {
 }
 
 impl Activity {
-    /// RPID's activity (RFC 4480 3.2) and the words for clients that show the note. A call being set
-    /// up is `busy`: nobody is talking yet, as `on-the-phone` would say.
+    /// RPID's activity (RFC 4480 3.2) and the words for clients that show the note. A call being
+    /// set up is `busy`: nobody is talking yet, as `on-the-phone` would say.
     const fn shown(self) -> (&'static str, &'static str) {
         match self {
             Self::Calling => ("busy", "Calling"),
@@ -32,8 +32,8 @@ impl Activity {
     }
 }
 
-/// A PIDF document made of the dialogs, the newest of the presentity's; `None` when there is no call.
-/// `alone`: nothing else is published; a call then shows that the person can be reached.
+/// A PIDF document made of the dialogs, the newest of the presentity's; `None` when there is no
+/// call. `alone`: nothing else is published; a call then shows that the person can be reached.
 pub(super) fn document(aor: &str, dialogs: &[Published<'_>], alone: bool) -> Option<Vec<u8>> {
     let activity = dialogs.iter().filter_map(|published| activity(published.body)).max()?;
     let (element, words) = activity.shown();
@@ -99,7 +99,8 @@ mod tests {
     #[test]
     fn the_furthest_live_state_counts() {
         let calls = "<dialog id='1'><state>terminated</state></dialog>\
-            <dialog id='2'><state>confirmed</state></dialog><dialog id='3'><state>early</state></dialog>";
+            <dialog id='2'><state>confirmed</state></dialog>\
+            <dialog id='3'><state>early</state></dialog>";
         insta::assert_snapshot!(mixed(calls, true).unwrap());
         assert_eq!(mixed("<dialog id='1'><state>terminated</state></dialog>", true), None);
         assert_eq!(mixed("", true), None);

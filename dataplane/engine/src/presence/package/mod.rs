@@ -5,8 +5,8 @@
 //!
 //! - PUBLISH: [`Package::validate_publish`] says what to store or why not.
 //! - A change: [`Package::aggregate`] brings the presentity's [`View`] up to its publications and
-//!   tells whether anything a watcher can see has changed. A view is kept only while a presentity has
-//!   watchers of the package; made anew it is complete after one `aggregate`.
+//!   tells whether anything a watcher can see has changed. A view is kept only while a presentity
+//!   has watchers of the package; made anew it is complete after one `aggregate`.
 //! - Fan-out: every subscription remembers the view's generation of its last NOTIFY
 //!   ([`View::generation`]). [`Package::change_body`] gives the document for a watcher that has
 //!   seen generation `since`: the whole state, or for partial packages the union of what changed
@@ -171,8 +171,8 @@ pub trait Package: Sync {
     }
 
     /// The state for a watcher whose last NOTIFY was made at generation `since`: for partial
-    /// packages the union of all changes after it, else (and where the view no longer knows them) the
-    /// whole. `None` when the watcher has seen everything.
+    /// packages the union of all changes after it, else (and where the view no longer knows them)
+    /// the whole. `None` when the watcher has seen everything.
     fn change_body(&self, view: &View, since: u64, now: Wall) -> Option<Document> {
         view.since(since, now)
     }

@@ -2,11 +2,11 @@
 //!
 //! | package | body | what is passed |
 //! | --- | --- | --- |
-//! | `reg` | reginfo+xml | the registrar's document, its own version and state included (RFC 3680) |
+//! | `reg` | reginfo+xml | the registrar's document with its version and state (RFC 3680) |
 //! | `xcap-diff` | xcap-diff+xml | the XCAP server's document (RFC 5875) |
-//! | `as-feature-event` | x-as-feature-event+xml | the feature state as the application server has it |
+//! | `as-feature-event` | x-as-feature-event+xml | the application server's feature state |
 //! | `call-info` | none | the PUBLISH's Call-Info: the state of all appearances of a shared line |
-//! | `line-seize` | none | the PUBLISH's Call-Info: the appearance that was seized, for 15 seconds |
+//! | `line-seize` | none | the PUBLISH's Call-Info: the appearance seized, for 15 s |
 //!
 //! With nothing published, or after the last publication ended, NOTIFY has neither body nor
 //! Call-Info.

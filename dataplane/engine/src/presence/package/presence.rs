@@ -1,9 +1,9 @@
 //! `presence` (RFC 3856): PIDF documents of all publications as one (rows C121, C122, C17).
 //!
-//! Tuples, persons and devices with the same id *within their own kind* are one element of which the
-//! newest counts. The original compared ids across the kinds, so that a person went missing when some
-//! other device had happened to number a tuple alike; ids of different kinds name different things
-//! (RFC 4479 3), and losing state is worse than an xs:ID used twice.
+//! Tuples, persons and devices with the same id *within their own kind* are one element of which
+//! the newest counts. The original compared ids across the kinds, so that a person went missing
+//! when some other device had happened to number a tuple alike; ids of different kinds name
+//! different things (RFC 4479 3), and losing state is worse than an xs:ID used twice.
 
 use alloc::borrow::Cow;
 use alloc::collections::BTreeSet;
@@ -153,8 +153,8 @@ fn is_pidf(outline: &Outline<'_>) -> bool {
     outline.root.is(NAMESPACE, "presence")
 }
 
-/// The only publication: its bytes with the entity made right, found without looking further than the
-/// root's start tag.
+/// The only publication: its bytes with the entity made right, found without looking further than
+/// the root's start tag.
 fn alone(aor: &str, body: &[u8]) -> Option<Vec<u8>> {
     let text = core::str::from_utf8(body).ok()?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);

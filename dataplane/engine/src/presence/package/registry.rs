@@ -75,8 +75,8 @@ static PACKAGES: [&dyn Package; PackageId::COUNT] = [
 pub struct Packages;
 
 impl Packages {
-    /// Value of Allow-Events (row C70). `dialog;sla` is no event-type by the letter of RFC 6665, but
-    /// is how the originals spell it and what phones look for.
+    /// Value of Allow-Events (row C70). `dialog;sla` is no event-type by the letter of RFC 6665,
+    /// but is how the originals spell it and what phones look for.
     pub const ALLOW_EVENTS: &'static str = "presence, presence.winfo, dialog, dialog;sla, \
         message-summary, call-info, line-seize, reg, xcap-diff, as-feature-event";
 

@@ -3,7 +3,8 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::borrow::Borrow;
 
-/// Ended entries kept for watchers that have not been told. A watcher further behind gets full state.
+/// Ended entries kept for watchers that have not been told. A watcher further behind gets full
+/// state.
 pub(super) const MAX_ENDED: usize = 64;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,8 +69,8 @@ impl<K: Ord + Clone, V> Table<K, V> {
         live.map(|(key, entry)| (key, &entry.value))
     }
 
-    /// All that changed after generation `since`, in the order of the changes; `None` when ends after
-    /// it may have been forgotten.
+    /// All that changed after generation `since`, in the order of the changes; `None` when ends
+    /// after it may have been forgotten.
     pub(super) fn since(&self, since: u64) -> Option<impl Iterator<Item = (&K, &V)>> {
         let changed = self.order.range(since.saturating_add(1)..);
         (since >= self.floor)

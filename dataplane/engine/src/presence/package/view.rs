@@ -43,8 +43,8 @@ impl View {
         self.generation
     }
 
-    /// Every watcher has been told generation `seen`: what ended up to there can be dropped. Calling
-    /// it is never needed (what is kept is bounded), only thrifty.
+    /// Every watcher has been told generation `seen`: what ended up to there can be dropped.
+    /// Calling it is never needed (what is kept is bounded), only thrifty.
     pub fn forget(&mut self, seen: u64) {
         match &mut self.state {
             State::Whole(_) => {}

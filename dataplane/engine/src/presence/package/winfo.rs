@@ -1,4 +1,5 @@
-//! `presence.winfo`: who watches a presentity (RFC 3857) as watcherinfo documents (RFC 3858, row C116).
+//! `presence.winfo`: who watches a presentity (RFC 3857) as watcherinfo documents (RFC 3858, row
+//! C116).
 //!
 //! The state is not published but told by the core: [`View::set_watcher`] on every change of a
 //! subscription's state, [`View::refresh_watcher`] when only its end moved. A winfo view is filled

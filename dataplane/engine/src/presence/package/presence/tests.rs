@@ -1,6 +1,7 @@
 use alloc::format;
 use alloc::string::{String, ToString};
-use alloc::vec;
+
+use proptest::collection::vec;
 
 use super::*;
 use crate::Wall;
@@ -81,20 +82,22 @@ fn a_foreign_entity_is_made_right() {
     assert!(composed(&[&older, &newer]).contains("entity=\"pres:alice@example.com\""));
 }
 
-/// C121: newest first, tuples and persons told apart by id within their kind, the rest concatenated.
+/// C121: newest first, tuples and persons told apart by id within their kind, the rest
+/// concatenated.
 #[test]
 fn publications_are_merged() {
     let newer = format!(
         "<presence xmlns=\"{NAMESPACE}\" xmlns:dm=\"{}\" xmlns:rp=\"{}\" entity=\"sip:{AOR}\">\
-         <note>new</note>{}<dm:person id=\"a\"><rp:activities><rp:away/></rp:activities></dm:person>\
-         </presence>",
+         <note>new</note>{}<dm:person id=\"a\"><rp:activities><rp:away/></rp:activities>\
+         </dm:person></presence>",
         pidf::DATA_MODEL,
         pidf::RPID,
         tuple("a", "newest"),
     );
     let older = format!(
         "<p:presence xmlns:p='{NAMESPACE}' xmlns='urn:x' xmlns:dm='{}' xmlns:rp='urn:other' \
-         entity='sip:{AOR}'><p:tuple id='a'><p:status/></p:tuple><p:tuple id='b' p:mustUnderstand='1'>\
+         entity='sip:{AOR}'><p:tuple id='a'><p:status/></p:tuple>\
+         <p:tuple id='b' p:mustUnderstand='1'>\
          <p:status><p:basic>closed</p:basic><rp:what/></p:status></p:tuple><dm:person id='b'/>\
          <dm:person id='a'>dropped</dm:person><p:note>old</p:note><strange/></p:presence>",
         pidf::DATA_MODEL,
@@ -163,7 +166,8 @@ fn nothing_published() {
 fn a_call_shows() {
     let config = PresenceConfig { mix_dialog_presence: true, ..PresenceConfig::default() };
     let call = "<dialog-info xmlns='urn:ietf:params:xml:ns:dialog-info' version='0' state='full' \
-        entity='sip:alice@example.com'><dialog id='1'><state>confirmed</state></dialog></dialog-info>";
+        entity='sip:alice@example.com'><dialog id='1'><state>confirmed</state></dialog>\
+        </dialog-info>";
     let body = pidf_of(&tuple("t", "x"));
     let published = [Published { id: 1, body: body.as_bytes(), headers: b"" }];
     let ringing = [Published { id: 2, body: call.as_bytes(), headers: b"" }];
@@ -186,12 +190,13 @@ proptest::proptest! {
     /// C121: whatever was validated composes to a valid document with every id once, newest first.
     #[test]
     fn composed_documents_are_valid(
-        documents in proptest::collection::vec(
-            (proptest::collection::vec((0..4_usize, 0..3_usize, "[ -~\u{e9}]{0,8}"), 0..6), 0..3_usize),
+        documents in vec(
+            (vec((0..4_usize, 0..3_usize, "[ -~\u{e9}]{0,8}"), 0..6), 0..3_usize),
             1..5,
         ),
     ) {
-        let bodies: Vec<String> = documents.iter().map(|(parts, style)| arbitrary(parts, *style)).collect();
+        let bodies = documents.iter().map(|(parts, style)| arbitrary(parts, *style));
+        let bodies: Vec<String> = bodies.collect();
         let bodies: Vec<&str> = bodies
             .iter()
             .map(String::as_str)
@@ -200,32 +205,31 @@ proptest::proptest! {
         if !bodies.is_empty() {
             let text = composed(&bodies);
             let outline = Outline::read(text.as_bytes()).unwrap();
-            let ids: Vec<_> = outline.children.iter().map(|c| pidf::classify(&outline, c)).collect();
-            let mut wanted = vec![];
-            for body in &bodies {
-                let outline = Outline::read(body.as_bytes()).unwrap();
-                for child in &outline.children {
-                    let (kind, id) = pidf::classify(&outline, child);
-                    if let Some(id) = id {
-                        wanted.push((kind, id.to_string()));
-                    }
-                }
-            }
+            let mut found = ids(&outline);
+            found.sort();
+            let outlines = bodies.iter().map(|body| Outline::read(body.as_bytes()).unwrap());
+            let mut wanted: Vec<_> = outlines.flat_map(|outline| ids(&outline)).collect();
             wanted.sort();
             wanted.dedup();
-            let mut found: Vec<_> = ids.iter().filter_map(|(kind, id)| Some((*kind, id.as_ref()?.to_string()))).collect();
-            found.sort();
             proptest::prop_assert_eq!(found, wanted);
         }
     }
 
     /// Style rule 12: bytes from outside never panic, on any path.
     #[test]
-    fn any_bytes_are_survived(body in "(<|>|/|presence|xmlns|=|'|\"|:|urn|a|tuple|id| |&|;|!|-|\\?|\\[){0,40}") {
+    fn any_bytes_are_survived(
+        body in "(<|>|/|presence|xmlns|=|'|\"|:|urn|a|tuple|id| |&|;|!|-|\\?|\\[){0,40}",
+    ) {
         let _ = publish(body.as_bytes());
         let _ = compose(AOR, [body.as_bytes(), body.as_bytes()].into_iter());
         let _ = alone(AOR, body.as_bytes());
     }
+}
+
+/// Kind and id of every element that has one.
+fn ids(outline: &Outline<'_>) -> Vec<(Kind, String)> {
+    let each = outline.children.iter().map(|child| pidf::classify(outline, child));
+    each.filter_map(|(kind, id)| Some((kind, id?.to_string()))).collect()
 }
 
 /// A document of parts in one of three namespace styles.
