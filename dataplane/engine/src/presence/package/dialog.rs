@@ -5,10 +5,13 @@
 //! what it changes before it is stored, so that nothing is lost over a restart. For `dialog;sla`
 //! the remote target is put right on the way in (row C16).
 
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use pharos_parser::dialog_info::{self, Dialog, DialogInfo, DialogInfoError, NAMESPACE, part};
+use pharos_parser::dialog_info::{
+    self, Dialog, DialogInfo, DialogInfoError, DialogState, NAMESPACE, part,
+};
 use pharos_parser::xml::{self, Outline, unescape};
 
 use super::dialogs::same_dialog;
@@ -64,12 +67,13 @@ impl Package for DialogPackage {
 /// The publication's next state, when it is not just the new document: a partial one keeps the
 /// dialogs that it does not name, and no dialog goes back to a state it has left (RFC 4235 3.7.1).
 fn merge(aor: &str, previous: &DialogInfo<'_>, new: &DialogInfo<'_>) -> Option<Vec<u8>> {
+    let olds: BTreeMap<&str, &Dialog<'_>> =
+        previous.dialogs.iter().map(|old| (old.id.as_ref(), old)).collect();
     let before = |dialog: &Dialog<'_>| {
-        let mut same = previous.dialogs.iter().filter(|old| same_dialog(old, dialog));
-        same.find(|old| old.state > dialog.state)
+        let old = olds.get(dialog.id.as_ref()).copied();
+        old.filter(|old| same_dialog(old, dialog) && goes_back(old, dialog))
     };
-    let regresses = new.dialogs.iter().any(|dialog| before(dialog).is_some());
-    if !new.partial && !regresses {
+    if !new.partial && new.dialogs.iter().all(|dialog| before(dialog).is_none()) {
         return None;
     }
     let mut out = Vec::with_capacity(previous.outline.text().len() + new.outline.text().len());
@@ -80,9 +84,11 @@ fn merge(aor: &str, previous: &DialogInfo<'_>, new: &DialogInfo<'_>) -> Option<V
     out.extend_from_slice(b"\">");
     let bindings = [("", NAMESPACE)];
     if new.partial {
-        let gone = Some(dialog_info::DialogState::Terminated);
-        let named = |id: &str| new.dialogs.iter().any(|dialog| dialog.id == id);
-        for old in previous.dialogs.iter().filter(|old| old.state != gone && !named(&old.id)) {
+        let named: BTreeSet<&str> = new.dialogs.iter().map(|dialog| dialog.id.as_ref()).collect();
+        let stays = |old: &&Dialog<'_>| {
+            old.state != Some(DialogState::Terminated) && !named.contains(old.id.as_ref())
+        };
+        for old in previous.dialogs.iter().filter(stays) {
             previous.outline.copy_child(&old.child, &bindings, &mut out);
         }
     }
@@ -94,6 +100,13 @@ fn merge(aor: &str, previous: &DialogInfo<'_>, new: &DialogInfo<'_>) -> Option<V
     }
     out.extend_from_slice(b"</dialog-info>\r\n");
     Some(out)
+}
+
+/// Would the same dialog return to a state that it has left? Phones that number their lines and send
+/// no Call-ID begin a new dialog under an id whose last one is over.
+fn goes_back(old: &Dialog<'_>, new: &Dialog<'_>) -> bool {
+    let numbered = old.call_id.is_none() || new.call_id.is_none();
+    old.state > new.state && !(numbered && old.state == Some(DialogState::Terminated))
 }
 
 /// Row C16: Polycom phones put their own URI into `<remote><target uri>`; the remote identity is

@@ -232,6 +232,10 @@ fn partial_publications_are_merged() {
     let after = publish(&DIALOG, Some(&before), &late).unwrap();
     let kept = [dialog("a", "early"), dialog("c", "terminated"), dialog("d", "early")].concat();
     assert!(after.contains(&kept), "no dialog goes back: {after}");
+    let bare =
+        |state: &str| info("full", &format!("<dialog id='1'><state>{state}</state></dialog>"));
+    let (over, ringing) = (bare("terminated"), bare("early"));
+    assert_eq!(publish(&DIALOG, Some(&over), &ringing).unwrap(), ringing, "a new call on the line");
 }
 
 /// C71 and RFC 3903 6.
