@@ -12,7 +12,8 @@ use pharos_engine::net::ShardId;
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Subscriber};
-use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
+pub use tracing_appender::non_blocking::WorkerGuard as Guard;
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
@@ -37,7 +38,7 @@ pub enum Format {
 
 /// Starts logging of our own crates at `level`, of others from warnings on. What is still waiting is
 /// written when the guard is dropped.
-pub fn start(level: LevelFilter, format: Format) -> WorkerGuard {
+pub fn start(level: LevelFilter, format: Format) -> Guard {
     let (writer, guard) = NonBlockingBuilder::default()
         .lossy(true)
         .buffered_lines_limit(LINES_MAX)

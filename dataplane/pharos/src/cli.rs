@@ -106,7 +106,7 @@ pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.command.unwrap_or(Command::Run(cli.run)) {
         Command::Run(args) => match args.load() {
-            Ok(loaded) => crate::run::run(loaded),
+            Ok(loaded) => crate::run::run(&loaded),
             Err(code) => code,
         },
         Command::Check(args) => check(&args.config),

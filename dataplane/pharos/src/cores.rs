@@ -24,7 +24,9 @@ impl Placement {
     pub(crate) fn of(shards: usize, cores: &[usize]) -> Result<Self, String> {
         let allowed = allowed()?;
         if let Some(core) = cores.iter().find(|core| !allowed.contains(core)) {
-            return Err(format!("core {core} is not among those this process may use: {allowed:?}"));
+            return Err(format!(
+                "core {core} is not among those this process may use: {allowed:?}"
+            ));
         }
         let quota = thread::available_parallelism().map_or(1, NonZero::get);
         Ok(Self::choose(shards, cores, &allowed, quota))
@@ -88,7 +90,8 @@ mod tests {
     #[test]
     fn one_shard_for_each_core_unless_told() {
         let of = |shards, cores: &[usize], quota| {
-            let Placement { shards, cores } = Placement::choose(shards, cores, &[0, 1, 2, 3], quota);
+            let Placement { shards, cores } =
+                Placement::choose(shards, cores, &[0, 1, 2, 3], quota);
             (shards, cores)
         };
         assert_eq!(of(0, &[], 4), (4, vec![0, 1, 2, 3]));

@@ -2,7 +2,10 @@
 
 mod cli;
 mod config;
+mod cores;
+mod probes;
 mod run;
+mod supervisor;
 
 use std::process::ExitCode;
 

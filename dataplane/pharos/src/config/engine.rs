@@ -1,9 +1,18 @@
 //! From the file's values to what the engine and the runtime take.
 
+use std::time::Duration;
+
 use pharos_engine::config::{BlaPresentity, PresenceConfig};
+use pharos_engine::net::ShardId;
+use pharos_engine::{Config, Span};
+use pharos_runtime::{RuntimeConfig, StreamLimits};
 
 use super::settings::Settings;
-use super::values::{BlaSpec, Store};
+use super::values::{BlaSpec, Durability, Nat, Store};
+use crate::cores::Placement;
+
+/// Longest wait for what is in flight at a stop: a NOTIFY on its way gets a few retransmissions.
+const DRAIN: Span = Span::seconds(10);
 
 impl Settings {
     /// The data directory; `None` = memory only.
@@ -15,8 +24,64 @@ impl Settings {
         }
     }
 
+    /// What the runtime is started with.
+    pub(crate) fn runtime(&self, placement: &Placement) -> RuntimeConfig {
+        let store = match self.data_directory() {
+            None => pharos_runtime::Store::Memory,
+            Some(path) => {
+                pharos_runtime::Store::Lanes { directory: path.into(), options: self.lanes() }
+            }
+        };
+        RuntimeConfig {
+            engine: self.engine(),
+            shards: placement.shards,
+            cores: placement.cores.clone(),
+            store,
+            streams: StreamLimits::default(),
+            drain: DRAIN,
+        }
+    }
+
+    fn lanes(&self) -> pharos_storage_lmdb::Options {
+        let lanes = u16::try_from(self.storage.lanes.0).ok().filter(|lanes| *lanes > 0);
+        pharos_storage_lmdb::Options {
+            lanes,
+            commit_window: Duration::from_millis(self.storage.commit_window.0),
+            ..Default::default()
+        }
+    }
+
+    /// The engine's part; what differs between shards and starts is filled in by the runtime.
+    fn engine(&self) -> Config {
+        let server = &self.server;
+        Config {
+            shard: ShardId(0),
+            shards: 1,
+            hash_size: u8::try_from(server.hash_size.0).unwrap_or(u8::MAX),
+            key: [0; 16],
+            seed: [0; 32],
+            first_object: 1,
+            listeners: server.socket.iter().map(|socket| socket.0.clone()).collect(),
+            domains: server.domains.iter().map(|domain| domain.0.as_str().into()).collect(),
+            domain_alias: server
+                .domain_alias
+                .iter()
+                .map(|(alias, domain)| {
+                    (alias.to_ascii_lowercase().into(), domain.0.as_str().into())
+                })
+                .collect(),
+            trusted: server.trusted.iter().map(|network| network.0).collect(),
+            commit: self.storage.durability == Durability::Commit,
+            update_period: self.storage.update_period.u32(),
+            udp_mtu: u16::try_from(server.udp_mtu.0).unwrap_or(u16::MAX),
+            nat_auto: server.nat == Nat::Auto,
+            server: server.server_header.clone(),
+            presence: self.presence(),
+        }
+    }
+
     /// The presence server's parameters.
-    pub(crate) fn presence(&self) -> PresenceConfig {
+    fn presence(&self) -> PresenceConfig {
         let file = &self.presence;
         PresenceConfig {
             expires_offset: file.expires_offset.u32(),

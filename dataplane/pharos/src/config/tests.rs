@@ -242,7 +242,7 @@ fn reference() -> String {
         let line = |line: &&str| line.starts_with(&format!("{name} = "));
         let body = printed.split_once(&format!("\n[{section}]\n")).map_or(&*printed, |(_, b)| b);
         let default = body.lines().find(line).and_then(|line| line.split_once(" = "));
-        let default = default.map_or("unset".to_owned(), |(_, value)| format!("`{value}`"));
+        let default = default.map_or_else(|| "unset".into(), |(_, value)| format!("`{value}`"));
         let doc: Vec<_> = field.doc.iter().map(|line| line.trim()).collect();
         let inert = field.inert.map(|why| format!(" No effect: {why}.")).unwrap_or_default();
         out.push_str(&format!("| `{name}` | {default} | {}{inert} |\n", doc.join(" ")));
