@@ -181,9 +181,9 @@ impl Core {
 
     /// Write a message: `write` appends its bytes, the returned piece goes to [`Core::emit_datagram`]
     /// or [`Core::emit_stream`].
-    pub fn compose(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Piece {
+    pub fn compose(&mut self, write: impl FnOnce(&Config, &mut Vec<u8>)) -> Piece {
         let start = self.outputs.arena.len();
-        write(&mut self.outputs.arena);
+        write(&self.config, &mut self.outputs.arena);
         Piece { start, end: self.outputs.arena.len() }
     }
 

@@ -48,6 +48,8 @@ rejects! {
     NoDialog 481 "no_dialog",
     /// The request came by two ways (RFC 3261 8.2.2.2).
     Merged 482 "merged_request",
+    /// A request of ours came back to us.
+    Looped 482 "looped_request",
     /// Max-Forwards is used up (RFC 3261 16.3).
     TooManyHops 483 "too_many_hops",
     /// A method we do not know (RFC 3261 21.5.2).
@@ -64,6 +66,8 @@ rejects! {
     StaleResponse 0 "stale_response",
     /// An ACK that belongs to nothing.
     StrayAck 0 "stray_ack",
+    /// A message for a connection that is gone, without another way.
+    FlowGone 0 "flow_gone",
     /// A response that does not match its request.
     BadResponse 0 "bad_response",
 }

@@ -6,8 +6,9 @@ use alloc::vec::Vec;
 
 use pharos_storage::{Object, StoreError};
 
+use self::package::PackageId;
 use crate::counters::Sample;
-use crate::sip::{Answer, Detail, Incoming, Outcome, PackageId, Sip, User};
+use crate::sip::{Answer, Detail, Incoming, Outcome, Sip, User};
 use crate::{Core, Instant};
 
 /// Presence's timers.

@@ -2,33 +2,34 @@
 
 use alloc::boxed::Box;
 
-use smallvec::SmallVec;
+use pharos_parser::Message;
+use pharos_parser::message::Essential;
 
-use super::Message;
+use super::answer::Asked;
 use crate::net::Path;
 use crate::wire::{Token, TxnKey};
 use crate::{Core, Instant};
 
-/// An AoR in normal form, `user@host` (row C92), without allocation up to 64 bytes.
-pub type Aor = SmallVec<[u8; 64]>;
-
-/// A new request: parsed, from a trusted source, for this shard, no repeat, not merged, with hops
-/// left, its method served and nothing required that we lack.
+/// A new request: parsed, from a trusted source, for this shard, no repeat, not merged, its method
+/// served and nothing required that we lack.
 #[derive(Debug)]
 pub struct Incoming<'m> {
     /// The request.
     pub msg: &'m Message<'m>,
+    /// Its mandatory headers, read.
+    pub head: Essential<'m>,
     /// How it came.
     pub path: Path,
     /// Names it and its retransmissions.
     pub txn: TxnKey,
-    /// The AoR it is for, aliases resolved.
-    pub aor: Aor,
-    /// Hash of `aor`.
+    /// The AoR it is for, in normal form `user@host` (row C92), aliases resolved. Empty for a request
+    /// within a dialog of ours: its Request-URI is our Contact, and the dialog knows the AoR.
+    pub aor: &'m [u8],
+    /// Hash of `aor`; of a request within a dialog of ours only its top 32 bits.
     pub hash: u64,
 }
 
-impl Incoming<'_> {
+impl<'m> Incoming<'m> {
     /// The mark that a stored record keeps of this request.
     pub fn request_hash(&self, core: &Core) -> u64 {
         core.keys.request(self.hash, self.txn)
@@ -42,6 +43,10 @@ impl Incoming<'_> {
     /// The entity-tag that this PUBLISH makes.
     pub fn entity_tag(&self, core: &Core) -> Token {
         core.keys.entity_tag(self.hash, self.txn)
+    }
+
+    pub(super) fn asked(&self) -> Asked<'m> {
+        Asked { msg: self.msg, path: self.path, txn: self.txn, hash: self.hash }
     }
 }
 
@@ -57,17 +62,7 @@ pub struct Deferred {
 }
 
 impl Deferred {
-    pub(super) fn of(incoming: &Incoming<'_>) -> Self {
-        Self {
-            bytes: incoming.msg.bytes.into(),
-            path: incoming.path,
-            txn: incoming.txn,
-            hash: incoming.hash,
-            since: Instant::default(),
-        }
-    }
-
-    /// The whole request.
+    /// The whole request, which parses.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -77,7 +72,7 @@ impl Deferred {
         self.path
     }
 
-    /// Hash of the AoR it is for.
+    /// As [`Incoming::hash`].
     pub fn hash(&self) -> u64 {
         self.hash
     }
@@ -85,5 +80,20 @@ impl Deferred {
     /// Names it and its retransmissions.
     pub fn txn(&self) -> TxnKey {
         self.txn
+    }
+
+    /// As [`Incoming::request_hash`].
+    pub fn request_hash(&self, core: &Core) -> u64 {
+        core.keys.request(self.hash, self.txn)
+    }
+
+    /// As [`Incoming::local_tag`].
+    pub fn local_tag(&self, core: &Core) -> Token {
+        core.keys.tag(self.hash, self.txn)
+    }
+
+    /// As [`Incoming::entity_tag`].
+    pub fn entity_tag(&self, core: &Core) -> Token {
+        core.keys.entity_tag(self.hash, self.txn)
     }
 }

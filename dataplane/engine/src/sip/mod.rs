@@ -2,45 +2,70 @@
 //!
 //! | file | what |
 //! | --- | --- |
-//! | `answer` | what an answer says, and how it is written |
-//! | `incoming` | a new request that passed all checks, and one whose answer waits |
-//! | `dialog` | a dialog (RFC 3261 12) |
+//! | `intake` | a message comes in: the checks, whose it is |
+//! | `incoming` | a new request that passed them, and one whose answer waits |
+//! | `server` | non-INVITE server transactions (RFC 3261 17.2.2) |
+//! | `invite` | INVITE server transactions (17.2.1, RFC 6026) |
+//! | `answer`, `response` | what an answer says, where it goes |
+//! | `dialog` | a dialog (12) |
+//! | `target` | Request-URI, Route and next hop of a request within one (12.2.1.1) |
+//! | `resolve` | from a name to places (RFC 3263) |
+//! | `request` | writing and sending a request |
+//! | `client` | client transactions (17.1, RFC 6026, RFC 4320) |
+//! | `flow` | connections |
+//! | `listen` | our own addresses |
 
 pub mod answer;
+mod client;
 pub mod dialog;
+mod flow;
 pub mod incoming;
+mod intake;
+mod invite;
+pub mod listen;
+mod request;
+mod resolve;
+mod response;
+mod server;
+mod target;
 
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 use core::net::SocketAddr;
 
-use crate::Core;
+use pharos_parser::{Message, Method};
+use smallvec::SmallVec;
+
+use crate::core::Piece;
+use crate::counters::{Count, Sample};
+use crate::io::Query;
+use crate::limits::{CLIENTS_MAX, TRANSACTION_MS};
+use crate::map::{Hashing, Map};
+use crate::net::{FlowId, Path};
 use crate::pool::Handle;
+use crate::{Core, Span};
 
-pub use answer::{Answer, Detail, PackageId};
+pub use crate::presence::package::PackageId;
+pub use answer::{Answer, Detail};
+use client::Clients;
 pub use dialog::Dialog;
-pub use incoming::{Aor, Deferred, Incoming};
-
-/// PLACEHOLDER until the parser's own lands.
-#[derive(Clone, Copy, Debug)]
-pub struct Message<'m> {
-    /// The bytes.
-    pub bytes: &'m [u8],
-}
-
-/// PLACEHOLDER until the parser's own lands.
-#[derive(Clone, Copy, Debug)]
-pub enum Method<'m> {
-    /// NOTIFY.
-    Notify,
-    /// Any.
-    Other(&'m [u8]),
-}
+use flow::Flows;
+pub use incoming::{Deferred, Incoming};
+pub(crate) use intake::From;
+pub use invite::InviteId;
+use invite::Invites;
+use resolve::Names;
+use server::Servers;
 
 /// The SIP layer's timers.
 #[derive(Clone, Copy, Debug)]
 pub enum SipTimer {
-    /// Send the request of a client transaction again, or give it up.
+    /// A client transaction: send again, or give up.
     Client(ClientId),
+    /// An INVITE server transaction: answer again, or forget.
+    Invite(InviteId),
+    /// A connection of ours: close it if nobody uses it.
+    FlowIdle(FlowId),
 }
 
 /// Names a client transaction while it runs.
@@ -87,60 +112,195 @@ pub enum Refused {
     DestinationFull(SocketAddr),
     /// Too much is under way in this shard: try again after any outcome.
     ShardFull,
-    /// The URI cannot be sent to: not sip or sips, or without a usable host.
+    /// The URI cannot be sent to: not sip, without a usable host, or none of our listeners reaches it.
     BadTarget,
+    /// The request would not fit a datagram.
+    TooLarge,
 }
 
 /// The SIP layer of a shard.
 pub struct Sip {
+    servers: Servers,
+    invites: Invites,
+    clients: Clients,
+    flows: Flows,
+    names: Names,
+    /// Client transactions that wait for a name.
+    waiting: Map<Query, SmallVec<[ClientId; 2]>>,
+    resolving: usize,
     failures: VecDeque<(User, Outcome<'static>)>,
+    draining: bool,
+    scratch: Vec<u8>,
 }
 
 impl Sip {
-    pub(crate) fn new(_core: &mut Core) -> Self {
-        Self { failures: VecDeque::new() }
+    pub(crate) fn new(core: &mut Core) -> Self {
+        let mut key = [0; 16];
+        key[..8].copy_from_slice(&core.random().to_be_bytes());
+        key[8..].copy_from_slice(&core.random().to_be_bytes());
+        let hashing = Hashing::new(key);
+        Self {
+            servers: Servers::default(),
+            invites: Invites::new(hashing, core.random() as u32),
+            clients: Clients::new(hashing, CLIENTS_MAX, core.random() as u32),
+            flows: Flows::new(hashing),
+            names: Names::new(hashing),
+            waiting: Map::with_hasher(hashing),
+            resolving: 0,
+            failures: VecDeque::new(),
+            draining: false,
+            scratch: Vec::new(),
+        }
     }
 
     /// Answer a request at once. Its retransmissions get the same answer, written anew.
-    pub fn answer(&mut self, _core: &mut Core, _incoming: &Incoming<'_>, _answer: &Answer) {}
+    pub fn answer(&mut self, core: &mut Core, incoming: &Incoming<'_>, answer: &Answer) {
+        let asked = incoming.asked();
+        if incoming.head.cseq.method == Method::Invite {
+            return self.answer_invite(core, &asked, *answer);
+        }
+        if incoming.path.flow.is_none() {
+            self.servers.complete(core.now.instant, incoming.txn, *answer);
+        }
+        self.send_answer(core, &asked, *answer);
+    }
 
     /// Answer later: takes a copy of the request; retransmissions are absorbed until then.
-    pub fn defer(&mut self, _core: &mut Core, incoming: &Incoming<'_>) -> Deferred {
-        Deferred::of(incoming)
+    pub fn defer(&mut self, core: &mut Core, incoming: &Incoming<'_>) -> Deferred {
+        if incoming.head.cseq.method == Method::Invite {
+            self.invite_proceeds(core, &incoming.asked());
+        } else {
+            self.servers.wait(incoming.txn);
+        }
+        Deferred {
+            bytes: incoming.msg.as_bytes().into(),
+            path: incoming.path,
+            txn: incoming.txn,
+            hash: incoming.hash,
+            since: core.now.instant,
+        }
     }
 
     /// Answer a deferred request, unless its transaction has timed out (RFC 4320 4.2).
-    pub fn answer_deferred(&mut self, _core: &mut Core, _deferred: Deferred, _answer: &Answer) {}
+    pub fn answer_deferred(&mut self, core: &mut Core, deferred: Deferred, answer: &Answer) {
+        let Ok(msg) = Message::parse(&deferred.bytes) else { return };
+        let Deferred { path, txn, hash, .. } = deferred;
+        let asked = answer::Asked { msg: &msg, path, txn, hash };
+        if msg.method() == Some(Method::Invite) {
+            return self.answer_invite(core, &asked, *answer);
+        }
+        self.servers.forget(txn);
+        if core.now.instant - deferred.since >= Span::millis(TRANSACTION_MS) {
+            return core.counters.add(Count::LateAnswers);
+        }
+        if path.flow.is_none() {
+            self.servers.complete(core.now.instant, txn, *answer);
+        }
+        self.send_answer(core, &asked, *answer);
+    }
 
     /// Never answer a deferred request. A later retransmission counts as a new request.
-    pub fn drop_deferred(&mut self, _core: &mut Core, _deferred: Deferred) {}
-
-    /// Send a request within a dialog. `headers` are whole lines ended by CRLF, beside those that the
-    /// dialog and the transaction make (Via, Max-Forwards, Route, From, To, Call-ID, CSeq, Contact,
-    /// Content-Length). Takes the next CSeq of the dialog. One [`SipEvent::Outcome`] follows.
-    ///
-    /// # Errors
-    /// Nothing was sent and the CSeq was not used; see [`Refused`].
-    pub fn request(
-        &mut self,
-        _core: &mut Core,
-        _dialog: &mut Dialog,
-        _method: Method<'static>,
-        _headers: &[u8],
-        _body: &[u8],
-        _user: User,
-    ) -> Result<ClientId, Refused> {
-        Err(Refused::ShardFull)
+    pub fn drop_deferred(&mut self, core: &mut Core, deferred: Deferred) {
+        self.servers.forget(deferred.txn);
+        self.invites.forget(core, deferred.txn);
     }
 
     /// One more request to this destination fits.
-    pub fn has_room_for(&self, _destination: SocketAddr) -> bool {
-        true
+    pub fn has_room_for(&self, destination: SocketAddr) -> bool {
+        !self.clients.pool.is_full() && self.clients.has_room_for(destination)
     }
 
-    pub(crate) fn on_timer(&mut self, _core: &mut Core, _timer: SipTimer) {}
+    /// One more request fits, its destination aside.
+    pub fn has_room(&self) -> bool {
+        !self.clients.pool.is_full()
+    }
+
+    /// Requests of ours that have no outcome yet.
+    pub fn under_way(&self) -> usize {
+        self.clients.pool.len()
+    }
+
+    pub(crate) fn on_timer(&mut self, core: &mut Core, timer: SipTimer) {
+        match timer {
+            SipTimer::Client(id) => self.client_timer(core, id),
+            SipTimer::Invite(id) => self.invite_timer(core, id),
+            SipTimer::FlowIdle(flow) => self.flows.idle(core, flow),
+        }
+    }
 
     pub(crate) fn poll_failure(&mut self) -> Option<(User, Outcome<'static>)> {
         self.failures.pop_front()
     }
+
+    pub(crate) fn seen(&mut self, core: &mut Core, path: &Path) {
+        self.flows.seen(core, path);
+    }
+
+    pub(crate) fn stream_opened(&mut self, flow: FlowId) {
+        self.flows.opened(flow);
+    }
+
+    pub(crate) fn stream_closed(&mut self, core: &mut Core, flow: FlowId) {
+        self.flow_gone(core, flow);
+    }
+
+    /// Another shard's message for a connection of ours.
+    pub(crate) fn relay(&mut self, core: &mut Core, flow: FlowId, bytes: &[u8]) {
+        let piece: Piece = core.compose(|_, out| out.extend_from_slice(bytes));
+        self.send_on_flow(core, flow, piece);
+    }
+
+    pub(crate) fn datagram_refused(
+        &mut self,
+        core: &mut Core,
+        listener: crate::net::ListenerId,
+        peer: SocketAddr,
+    ) {
+        self.unreachable(core, listener, peer);
+    }
+
+    /// New requests get 503 from now on.
+    pub(crate) fn drain(&mut self) {
+        self.draining = true;
+    }
+
+    /// Every request taken has its answer, and every request sent its outcome.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.servers.waiting() == 0 && self.clients.pool.is_empty()
+    }
+
+    /// What there is, for metrics.
+    pub(crate) fn gauges(&self, out: &mut Vec<Sample>) {
+        let gauge = |name, help, value: usize| Sample {
+            name,
+            help,
+            counter: false,
+            label: None,
+            value: value as u64,
+        };
+        out.push(gauge(
+            "sip_server_transactions",
+            "Server transactions, answered ones kept for repeats among them.",
+            self.servers.len() + self.invites.len(),
+        ));
+        out.push(gauge(
+            "sip_server_transactions_waiting",
+            "Requests taken and not answered yet.",
+            self.servers.waiting(),
+        ));
+        out.push(gauge(
+            "sip_client_transactions",
+            "Requests sent that have no outcome yet.",
+            self.clients.pool.len(),
+        ));
+        out.push(gauge(
+            "sip_client_transactions_resolving",
+            "Requests that wait for a name.",
+            self.resolving,
+        ));
+        out.push(gauge("sip_flows", "Connections known to the shard.", self.flows.len()));
+    }
 }
+
+#[cfg(test)]
+mod tests;
