@@ -1,6 +1,6 @@
 //! XML bodies, bounded: no DTD, no entities beyond the five, and limits on size, depth and counts.
 //!
-//! Two readers share the limits. [`read`] builds roxmltree's tree and proves that a document is
+//! There are two readers. [`read`] builds roxmltree's tree and proves that a document is
 //! well-formed and its namespaces bound: for what comes from outside. [`Outline`] finds the root's
 //! start tag and its children by their places in the text: for copying parts of documents that were
 //! read before. It takes any bytes too, but vouches for nothing inside the children.
@@ -91,9 +91,7 @@ pub fn check(bytes: &[u8]) -> Result<&str, XmlError> {
     if bytes.len() > MAX_LENGTH {
         return Err(XmlError::new(XmlReason::TooLong, MAX_LENGTH));
     }
-    let text = core::str::from_utf8(bytes)
-        .map_err(|error| XmlError::new(XmlReason::NotUtf8, error.valid_up_to()))?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let text = text_of(bytes)?;
     let (mut depth, mut elements, mut declarations) = (0_usize, 0_usize, 0_usize);
     let mut scanner = Scanner::new(text);
     while let Some(markup) = scanner.next_markup()? {
@@ -120,6 +118,13 @@ pub fn check(bytes: &[u8]) -> Result<&str, XmlError> {
         }
     }
     Ok(text)
+}
+
+/// The bytes as text without a byte order mark.
+fn text_of(bytes: &[u8]) -> Result<&str, XmlError> {
+    let text = core::str::from_utf8(bytes)
+        .map_err(|error| XmlError::new(XmlReason::NotUtf8, error.valid_up_to()))?;
+    Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
 }
 
 /// Namespace declarations of a tag; an error when it has too many attributes of any kind.

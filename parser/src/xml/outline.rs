@@ -3,7 +3,7 @@
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
-use super::{Markup, Scanner, Tag, XmlError, XmlReason, check, unescape};
+use super::{Markup, Scanner, Tag, XmlError, XmlReason, text_of, unescape};
 
 /// A child element of the root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,9 +30,10 @@ pub struct Outline<'a> {
 type Binding<'a> = (&'a str, Cow<'a, str>);
 
 impl<'a> Outline<'a> {
-    /// The outline of a document. The tags balance; nothing else is promised.
+    /// The outline of a document. The tags balance; nothing else is promised. One pass without
+    /// limits: for documents that [`super::read`] has seen before.
     pub fn read(bytes: &'a [u8]) -> Result<Self, XmlError> {
-        Self::of_text(check(bytes)?)
+        Self::of_text(text_of(bytes)?)
     }
 
     /// The start tag of the root alone: all that many uses need.
@@ -50,15 +51,15 @@ impl<'a> Outline<'a> {
         }
     }
 
-    /// As [`Outline::read`], of an element cut out of a document that was checked.
+    /// As [`Outline::read`], of text, such as an element cut out of a document.
     pub fn of_text(text: &'a str) -> Result<Self, XmlError> {
         let root = Self::root_tag(text)?;
         let mut outline = Self { text, root, children: Vec::new(), content_end: root.end };
         if root.empty {
             return Ok(outline);
         }
-        let mut scanner = Scanner::new(text);
-        let mut depth = 0_usize;
+        let mut scanner = Scanner::behind_tag(text, &root);
+        let mut depth = 1_usize;
         let mut open: Option<Tag<'a>> = None;
         while let Some(markup) = scanner.next_markup()? {
             match markup {

@@ -132,6 +132,11 @@ impl<'a> Scanner<'a> {
         Self { text, at: 0 }
     }
 
+    /// From behind a tag of this text.
+    pub(super) const fn behind_tag(text: &'a str, tag: &Tag<'a>) -> Self {
+        Self { text, at: tag.end }
+    }
+
     /// The next piece; `None` at the end of the text.
     pub fn next_markup(&mut self) -> Result<Option<Markup<'a>>, XmlError> {
         let rest = self.rest(self.at);
@@ -182,8 +187,9 @@ impl<'a> Scanner<'a> {
     fn tag(&self, start: usize) -> Result<Tag<'a>, XmlError> {
         let malformed = XmlError::new(XmlReason::Malformed, start);
         let body = self.rest(start.saturating_add(1));
-        let is_end = |c: char| c.is_ascii_whitespace() || c == '/' || c == '>';
-        let name_length = body.find(is_end).filter(|length| *length > 0).ok_or(malformed)?;
+        let is_end = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'/' | b'>');
+        let name_length = body.as_bytes().iter().position(is_end);
+        let name_length = name_length.filter(|length| *length > 0).ok_or(malformed)?;
         let (name, behind) = body.split_at_checked(name_length).ok_or(malformed)?;
         let mut length = 0_usize;
         loop {

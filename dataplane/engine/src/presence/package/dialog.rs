@@ -102,8 +102,8 @@ fn merge(aor: &str, previous: &DialogInfo<'_>, new: &DialogInfo<'_>) -> Option<V
     Some(out)
 }
 
-/// Would the same dialog return to a state that it has left? Phones that number their lines and send
-/// no Call-ID begin a new dialog under an id whose last one is over.
+/// Would the same dialog return to a state that it has left? Phones that number their lines and
+/// send no Call-ID begin a new dialog under an id whose last one is over.
 fn goes_back(old: &Dialog<'_>, new: &Dialog<'_>) -> bool {
     let numbered = old.call_id.is_none() || new.call_id.is_none();
     old.state > new.state && !(numbered && old.state == Some(DialogState::Terminated))
