@@ -36,8 +36,8 @@ pub enum Format {
     Json,
 }
 
-/// Starts logging of our own crates at `level`, of others from warnings on. What is still waiting is
-/// written when the guard is dropped.
+/// Starts logging of our own crates at `level`, of others from warnings on. What is still waiting
+/// is written when the guard is dropped.
 pub fn start(level: LevelFilter, format: Format) -> Guard {
     let (writer, guard) = NonBlockingBuilder::default()
         .lossy(true)
@@ -92,7 +92,8 @@ where
         event.record(&mut parts);
         SystemTime.format_time(&mut out)?;
         let target = event.metadata().target();
-        let part = parts.part.as_deref().unwrap_or(target);
+        let krate = target.split_once("::").map_or(target, |(krate, _)| krate);
+        let part = parts.part.as_deref().unwrap_or(krate);
         writeln!(out, " {} {part}: {}{}", event.metadata().level(), parts.text, parts.rest)
     }
 }
