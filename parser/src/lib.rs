@@ -43,6 +43,9 @@ pub mod via;
 pub mod write;
 pub mod xml;
 
+#[cfg(test)]
+mod linear;
+
 pub use address::{Address, Contact};
 pub use error::{FrameError, ParseError, Reason};
 pub use frame::{Frame, Framer};
