@@ -26,20 +26,12 @@ impl<'a> Host<'a> {
         if let [b'[', inner @ .., b']'] = bytes {
             return Ok(Self::Address(IpAddr::V6(ipv6(inner).ok_or(Reason::Host)?)));
         }
-        if !scan::all(bytes, HOST) {
-            return Err(Reason::Host);
-        }
-        let absolute = bytes.strip_suffix(b".").unwrap_or(bytes);
-        let last = absolute.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
-        scan::step(last.len());
-        match last.first() {
-            None => Err(Reason::Host),
+        match name(bytes).ok_or(Reason::Host)? {
             // A top label starts with a letter, so that an address is never mistaken for a name.
-            Some(byte) if byte.is_ascii_digit() => {
+            b'0'..=b'9' => {
                 address(bytes).map(|ip: Ipv4Addr| Self::Address(IpAddr::V4(ip))).ok_or(Reason::Host)
             }
-            Some(_) if well_formed(absolute) => Ok(Self::Name(bytes)),
-            Some(_) => Err(Reason::Host),
+            _ => Ok(Self::Name(bytes)),
         }
     }
 
@@ -103,12 +95,26 @@ fn ipv6(inner: &[u8]) -> Option<Ipv6Addr> {
     address(&[head, tail.get(1..)?].concat())
 }
 
-/// No label is empty or starts or ends with a hyphen.
-fn well_formed(name: &[u8]) -> bool {
-    scan::step(name.len());
-    name.split(|byte| *byte == b'.').all(|label| {
-        !label.is_empty() && label.first() != Some(&b'-') && label.last() != Some(&b'-')
-    })
+/// The first byte of the last label of a name, when it is one: no label is empty or starts or ends
+/// with a hyphen. One dot may follow.
+fn name(bytes: &[u8]) -> Option<u8> {
+    scan::step(bytes.len());
+    let mut top = None;
+    let mut before = b'.';
+    for byte in bytes.strip_suffix(b".").unwrap_or(bytes) {
+        let edge = |byte: u8| matches!(byte, b'.' | b'-');
+        match (before, *byte) {
+            (b'.', byte) if edge(byte) => return None,
+            (b'.', byte) => top = Some(byte),
+            (b'-', b'.') => return None,
+            _ => {}
+        }
+        if !scan::is(*byte, HOST) {
+            return None;
+        }
+        before = *byte;
+    }
+    top.filter(|_| !matches!(before, b'.' | b'-'))
 }
 
 #[cfg(test)]

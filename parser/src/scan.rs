@@ -108,15 +108,11 @@ pub(crate) fn split(needle: u8, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 /// Without whitespace and folding at both ends.
 #[inline]
 pub(crate) fn trim(mut bytes: &[u8]) -> &[u8] {
-    while let [first, rest @ ..] = bytes
-        && is(*first, LWS)
-    {
+    while let [b' ' | b'\t' | b'\r' | b'\n', rest @ ..] = bytes {
         step(1);
         bytes = rest;
     }
-    while let [rest @ .., last] = bytes
-        && is(*last, LWS)
-    {
+    while let [rest @ .., b' ' | b'\t' | b'\r' | b'\n'] = bytes {
         step(1);
         bytes = rest;
     }
@@ -261,11 +257,9 @@ impl<'a> Cursor<'a> {
     /// Passes whitespace and folding.
     #[inline]
     pub(crate) fn lws(&mut self) {
-        while let Some(byte) = self.peek()
-            && is(byte, LWS)
-        {
+        while let [b' ' | b'\t' | b'\r' | b'\n', rest @ ..] = self.rest {
             step(1);
-            self.advance(1);
+            self.rest = rest;
         }
     }
 

@@ -48,8 +48,23 @@ fn status_line(line: &[u8]) -> Read<'_> {
     Ok((StartLine::Response { status, reason }, None))
 }
 
-/// `Method SP Request-URI SP SIP-Version`; more whitespace than that is noted as a fault.
+/// `Method SP Request-URI SP SIP-Version` as nearly all write it.
 fn request_line(line: &[u8]) -> Read<'_> {
+    let plain = || {
+        let (method, uri) = scan::split(b' ', line.strip_suffix(b" SIP/2.0")?)?;
+        let usable = !uri.is_empty() && scan::find3(b' ', b'\t', b'\r', uri).is_none();
+        let method = Method::of(method);
+        let token = match method {
+            Method::Other(bytes) => scan::all(bytes, scan::TOKEN),
+            _ => true,
+        };
+        (usable && token).then_some((StartLine::Request { method, uri }, None))
+    };
+    plain().map_or_else(|| odd_request_line(line), Ok)
+}
+
+/// Any other request line; more whitespace than that is noted as a fault.
+fn odd_request_line(line: &[u8]) -> Read<'_> {
     let mut cursor = Cursor::new(line);
     let method = cursor.token().ok_or_else(|| ParseError::new(Reason::Method, 0))?;
     if !matches!(cursor.peek(), Some(b' ' | b'\t')) {

@@ -33,8 +33,18 @@ pub(super) fn valid(bytes: &[u8], class: u8) -> bool {
 
 /// Only bytes of the class and whole escapes.
 pub(super) fn valid_or_empty(bytes: &[u8], class: u8) -> bool {
-    // A `%` that is left is one without its digits: no class has it.
-    characters(bytes).all(|(byte, escaped)| escaped || scan::is(byte, class))
+    scan::step(bytes.len());
+    let mut rest = bytes.iter();
+    while let Some(byte) = rest.next() {
+        if scan::is(*byte, class) {
+            continue;
+        }
+        let mut digit = || rest.next().is_some_and(u8::is_ascii_hexdigit);
+        if *byte != b'%' || !digit() || !digit() {
+            return false;
+        }
+    }
+    true
 }
 
 /// The part of a URI without escapes.

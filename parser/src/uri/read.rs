@@ -31,11 +31,12 @@ pub(super) fn uri(bytes: &[u8]) -> Result<Uri<'_>, ParseError> {
 
 /// `ALPHA *( ALPHA / DIGIT / "+" / "-" / "." )`
 fn scheme(name: &[u8]) -> Option<Scheme> {
-    if scan::same_text(name, b"sip") {
+    if name == b"sip" {
         return Some(Scheme::Sip);
     }
     for (text, scheme) in [
-        (&b"sips"[..], Scheme::Sips),
+        (&b"sip"[..], Scheme::Sip),
+        (b"sips", Scheme::Sips),
         (b"tel", Scheme::Tel),
         (b"pres", Scheme::Pres),
         (b"im", Scheme::Im),
