@@ -52,6 +52,11 @@ counts! {
     TimersFull "timers_full" "Timers that found no room.",
     LogSuppressed "log_lines_suppressed" "Log lines not written.",
     StoresRefused "store_requests_refused" "Storage requests refused since too many are under way.",
+    Notifies "presence_notifies" "NOTIFYs given to a transaction.",
+    NotifiesTooLarge "presence_notifies_too_large" "NOTIFYs sent empty: too large a document.",
+    NotifiesFailed "presence_notifies_failed" "NOTIFYs without a 2xx.",
+    SubscriptionsLost "presence_subscriptions_lost" "Subscriptions ended by a failed NOTIFY.",
+    ObjectsUnknown "presence_objects_unknown" "Stored objects that could not be used.",
 }
 
 /// Request methods and statuses are counted by these; the last of each is for all others.
@@ -72,7 +77,7 @@ const METHODS: [&str; 15] = [
     "UPDATE",
     "other",
 ];
-const STATUSES: [(u16, &str); 32] = [
+const STATUSES: [(u16, &str); 33] = [
     (100, "100"),
     (180, "180"),
     (200, "200"),
@@ -103,6 +108,7 @@ const STATUSES: [(u16, &str); 32] = [
     (501, "501"),
     (503, "503"),
     (505, "505"),
+    (513, "513"),
     (603, "603"),
     (0, "other"),
 ];

@@ -64,6 +64,42 @@ pub const MESSAGE_MAX: usize = 65_535;
 /// Least and most seconds of a Retry-After; spread so that peers do not come back together.
 pub const RETRY_AFTER_S: core::ops::Range<u32> = 2..8;
 
+/// Presentities of a shard: about 700 bytes each with one publication, so 3 GiB when full, which is
+/// what a core of the machines we run on has.
+pub const PRESENTITIES_MAX: usize = 1 << 22;
+/// Presentity and package pairs: nearly all have one package, winfo and dialog add some.
+pub const TOPICS_MAX: usize = PRESENTITIES_MAX + PRESENTITIES_MAX / 2;
+/// Publications of a shard, removed ones that still answer repeats among them.
+pub const PUBLICATIONS_MAX: usize = 1 << 22;
+/// Subscriptions of a shard, ended ones among them: about 930 bytes each, 4 GiB when full.
+pub const SUBSCRIPTIONS_MAX: usize = 1 << 22;
+/// Requests that wait for the change under way of their AoR (architecture.md section 6).
+pub const CHANGES_WAITING_MAX: usize = 16;
+/// Bodies of all publications of a presentity in one package, bytes: what is composed of them and the
+/// head of a NOTIFY (at most 8 KiB, see [`DIALOG_MAX`]) are one message.
+pub const BODY_MAX: usize = MESSAGE_MAX - 8_192;
+/// Longest AoR, bytes; the originals' tables hold 64 for the user and 64 for the domain.
+pub const AOR_MAX: usize = 512;
+/// Header lines of a PUBLISH that NOTIFY repeats, bytes: one line for each appearance of a line.
+pub const EXTRA_HEADERS_MAX: usize = 2_048;
+/// What of an Accept is stored, bytes.
+pub const ACCEPT_MAX: usize = 512;
+/// Longest remote target, bytes.
+pub const URI_MAX: usize = 1_024;
+/// Call-ID, tags, URIs and route set of a dialog together, bytes; ten times the usual.
+pub const DIALOG_MAX: usize = 4_096;
+/// CSeqs and versions that a stored subscription reserves ahead (architecture.md section 5).
+pub const HEAD_ROOM: u32 = 1_024;
+/// A reservation that failed is tried again after so long, milliseconds.
+pub const RESERVE_AGAIN_MS: u64 = 1_000;
+/// NOTIFYs that failed for the time being are retried after up to 2^n times 32 seconds.
+pub const NOTIFY_BACKOFF_STEPS: u32 = 5;
+/// Longest Retry-After of an answer to NOTIFY that is heeded, seconds.
+pub const NOTIFY_RETRY_MAX_S: u32 = 3_600;
+/// An Expires that is never refused as too brief, seconds (RFC 6665 4.2.1.1).
+pub const ALWAYS_ENOUGH_S: u32 = 3_600;
+
 const _: () = assert!(RESOLVING_MAX < CLIENTS_MAX);
 const _: () = assert!(CLIENTS_PER_DESTINATION_MAX < CLIENTS_MAX);
 const _: () = assert!(T1_MS < T2_MS && T2_MS < T4_MS && TCP_WAIT_MS < TRANSACTION_MS);
+const _: () = assert!(PUBLICATIONS_MAX + SUBSCRIPTIONS_MAX + CLIENTS_MAX < TIMERS_MAX);

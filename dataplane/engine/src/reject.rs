@@ -60,6 +60,54 @@ rejects! {
     TransactionsFull 503 "transactions_full",
     /// Not SIP/2.0.
     Version 505 "sip_version",
+    /// Event is missing, unknown, or not one that can be published (row C70).
+    BadEvent 489 "bad_event",
+    /// SIP-If-Match names no publication of the presentity (row C74).
+    UnknownEntityTag 412 "unknown_entity_tag",
+    /// Expires below `min_expires` (row C10).
+    ExpiresTooBrief 423 "expires_too_brief",
+    /// A body that the package demands is not there (row C71).
+    BodyMissing 400 "body_missing",
+    /// A body that breaks a rule of its package.
+    BodyInvalid 400 "body_invalid",
+    /// A body of a media type that the package does not take.
+    BodyType 415 "body_type",
+    /// A body that is not what its media type says (row C71).
+    BodyNotUnderstood 415 "body_not_understood",
+    /// A body with a Content-Encoding.
+    BodyEncoding 415 "body_encoding",
+    /// A body over the limit (row C81).
+    BodyTooLarge 413 "body_too_large",
+    /// Accept leaves out what the package sends (row C100).
+    NotAcceptable 406 "not_acceptable",
+    /// A Request-URI with an AoR longer than any we serve.
+    AorTooLong 414 "aor_too_long",
+    /// A SUBSCRIBE without one Contact that a NOTIFY could be sent to.
+    NoContact 400 "no_contact",
+    /// A dialog with more bytes than we keep.
+    DialogTooLarge 513 "dialog_too_large",
+    /// The watcher may not see this (RFC 3857 4.5; rules later).
+    Forbidden 403 "forbidden",
+    /// No subscription in this dialog (row C93).
+    NoSubscription 481 "no_subscription",
+    /// CSeq is not higher than the last one (row C94, RFC 3261 12.2.2).
+    CseqTooLow 500 "cseq_too_low",
+    /// Too many changes of this AoR wait (architecture.md section 6).
+    QueueFull 503 "queue_full",
+    /// The lane is full or slow.
+    StoreBusy 503 "store_busy",
+    /// The lane could not store the change.
+    StoreFailed 503 "store_failed",
+    /// `max_watchers_per_presentity`.
+    TooManyWatchers 503 "too_many_watchers",
+    /// `max_publications_per_presentity`.
+    TooManyPublications 503 "too_many_publications",
+    /// The shard has no room for another presentity.
+    PresentitiesFull 503 "presentities_full",
+    /// The shard has no room for another publication.
+    PublicationsFull 503 "publications_full",
+    /// The shard has no room for another subscription.
+    SubscriptionsFull 503 "subscriptions_full",
     /// A response whose branch is not of ours.
     ForeignBranch 0 "foreign_branch",
     /// A response to a transaction that is over: a repeat.

@@ -31,6 +31,12 @@ impl Token {
         core::str::from_utf8(&self.0).unwrap_or_default()
     }
 
+    /// A token out of a record, when it is written as ours are.
+    pub fn from_text(text: &str) -> Option<Self> {
+        let token = Self(text.as_bytes().try_into().ok()?);
+        token.0.iter().all(|byte| ALPHABET.contains(byte)).then_some(token)
+    }
+
     fn encode(raw: [u8; 20]) -> Self {
         let mut text = [0; TOKEN_LEN];
         for (group, out) in raw.chunks_exact(5).zip(text.chunks_exact_mut(8)) {

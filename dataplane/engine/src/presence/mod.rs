@@ -1,89 +1,227 @@
-//! Presence: PUBLISH, SUBSCRIBE, NOTIFY and the event packages.
+//! Presence: PUBLISH (RFC 3903), SUBSCRIBE and NOTIFY (RFC 6665), composition and the event packages.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `tables` | presentities, their topics (one for each package in use), links and look-ups |
+//! | `queue` | one change of an AoR at a time: validate, store, apply, answer, notify |
+//! | `publish`, `publication` | PUBLISH and what it makes |
+//! | `subscribe`, `subscription` | SUBSCRIBE and what it makes |
+//! | `authorize` | who may watch whom |
+//! | `views` | what watchers see, composed once per change |
+//! | `notify`, `outcome` | the next NOTIFY of a dialog, and what became of it |
+//! | `work` | fan-out, full windows, the paced restart: lists that take more than one turn |
+//! | `winfo` | who watches, told to the presentity |
+//! | `records`, `behind`, `recover` | to the store, later to the store, and back |
+//! | `read`, `refusal` | what a request says, and why it is refused |
+//! | `package` | the event packages: pure functions of documents |
 
+pub mod authorize;
+mod behind;
+mod gauges;
+mod notify;
+mod outcome;
 pub mod package;
+mod publication;
+mod publish;
+mod queue;
+mod read;
+mod records;
+mod recover;
+mod refusal;
+mod slab;
+mod subscribe;
+mod subscription;
+mod tables;
+mod views;
+mod winfo;
+mod work;
 
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use pharos_storage::{Object, StoreError};
 
-use self::package::PackageId;
 use crate::counters::Sample;
-use crate::sip::{Answer, Detail, Incoming, Outcome, Sip, User};
-use crate::{Core, Instant};
+use crate::sip::{Incoming, Outcome, Sip, User};
+use crate::{Core, Instant, Span};
+use authorize::{Authorize, Switch};
+use behind::Dirty;
+use package::{PackageId, Packages};
+use queue::Job;
+use recover::Recovery;
+use slab::Id;
+use tables::{PresentityId, PublicationId, RowId, SubscriptionId, Tables};
+use views::Memo;
+use work::{Blocked, Fan, Restart};
 
 /// Presence's timers.
 #[derive(Clone, Copy, Debug)]
-pub enum PresenceTimer {}
+pub enum PresenceTimer {
+    /// A publication has reached its end.
+    PublicationEnd(PublicationId),
+    /// A subscription has reached its end.
+    SubscriptionEnd(SubscriptionId),
+    /// A watcher may be told something again.
+    Notify(SubscriptionId),
+    /// A watcher has waited long enough for permission.
+    RowEnd(RowId),
+    /// The next step of the paced restart.
+    Restart,
+    /// The next share of write-behind.
+    WriteBehind,
+}
 
 /// Who waits for a storage reply.
 #[derive(Debug)]
-pub enum StoreOwner {}
-
-/// The value of Allow-Events: every package served.
-pub fn allow_events() -> &'static str {
-    "presence"
+pub enum StoreOwner {
+    /// The change under way of a presentity.
+    Change(PresentityId),
+    /// A subscription whose CSeqs were used up.
+    Reserve(SubscriptionId),
 }
 
-/// The value of Accept for a package's bodies.
-pub fn accept(_package: PackageId) -> &'static str {
-    "application/pidf+xml"
+/// The value of Allow-Events: every package served (row C70).
+pub fn allow_events() -> &'static str {
+    Packages::ALLOW_EVENTS
+}
+
+/// The value of Accept for a package's published bodies, or where there are none for its NOTIFY's.
+pub fn accept(package: PackageId) -> &'static str {
+    let info = package.info();
+    info.publish_types.first().copied().unwrap_or(info.notify_type)
 }
 
 /// All presentities of a shard.
-pub struct Presence {}
+pub struct Presence {
+    tables: Tables,
+    authorize: Box<dyn Authorize + Send>,
+    /// Least time between two NOTIFYs of a dialog, by package.
+    intervals: [Span; PackageId::COUNT],
+    recovery: Recovery,
+    /// Changes and reservations that a lane has and has not answered.
+    under_way: usize,
+    fans: VecDeque<Fan>,
+    blocked: VecDeque<Blocked>,
+    /// A NOTIFY has ended since the blocked ones were looked at.
+    window_opened: bool,
+    restart: Option<Restart>,
+    dirty: VecDeque<(Instant, Dirty)>,
+    /// How many dirty objects are to be written now.
+    quota: usize,
+    memo: Option<Memo>,
+    /// Scratch for the header lines of a NOTIFY.
+    headers: Vec<u8>,
+    /// Scratch for the body of a NOTIFY.
+    body: Vec<u8>,
+}
 
 impl Presence {
     /// Nothing published, nobody subscribed.
-    pub fn new(_core: &mut Core) -> Self {
-        Self {}
+    pub fn new(core: &mut Core) -> Self {
+        Self {
+            tables: Tables::new(core.keys.clone()),
+            authorize: Box::new(Switch { force_active: core.config.presence.force_active }),
+            intervals: Self::intervals(core),
+            recovery: Recovery::default(),
+            under_way: 0,
+            fans: VecDeque::new(),
+            blocked: VecDeque::new(),
+            window_opened: false,
+            restart: None,
+            dirty: VecDeque::new(),
+            quota: 0,
+            memo: None,
+            headers: Vec::new(),
+            body: Vec::new(),
+        }
     }
 
-    /// A PUBLISH or SUBSCRIBE (or NOTIFY) to answer.
+    /// A PUBLISH or SUBSCRIBE to answer.
     pub fn on_request(&mut self, core: &mut Core, sip: &mut Sip, incoming: Incoming<'_>) {
-        sip.answer(core, &incoming, &Answer::with(489, Detail::AllowEvents));
+        self.admit(core, sip, &incoming);
     }
 
     /// What became of a request of ours.
-    pub fn on_outcome(&mut self, _: &mut Core, _: &mut Sip, _: User, _: Outcome<'_>) {}
+    pub fn on_outcome(&mut self, core: &mut Core, sip: &mut Sip, user: User, outcome: Outcome<'_>) {
+        let User::Notify(bits) = user;
+        if let Some(id) = Id::from_bits(bits) {
+            self.on_notified(core, sip, id, &outcome);
+        }
+        self.work(core, sip);
+    }
 
     /// A lane's reply.
     pub fn on_stored(
         &mut self,
-        _: &mut Core,
-        _: &mut Sip,
+        core: &mut Core,
+        sip: &mut Sip,
         owner: StoreOwner,
-        _: Result<(), StoreError>,
+        result: Result<(), StoreError>,
     ) {
-        match owner {}
+        match owner {
+            StoreOwner::Change(presentity) => {
+                self.on_change_stored(core, sip, presentity, result);
+            }
+            StoreOwner::Reserve(id) => self.on_reserved(core, sip, id, result.is_ok()),
+        }
     }
 
     /// A timer of ours fired.
-    pub fn on_timer(&mut self, _: &mut Core, _: &mut Sip, timer: PresenceTimer) {
-        match timer {}
+    pub fn on_timer(&mut self, core: &mut Core, sip: &mut Sip, timer: PresenceTimer) {
+        match timer {
+            PresenceTimer::PublicationEnd(id) => {
+                let Some(publication) = self.tables.publications.get_mut(id) else { return };
+                publication.timer = None;
+                let owner = self.tables.topics[publication.topic].presentity;
+                self.in_turn(core, sip, owner, Job::PublicationEnd(id));
+            }
+            PresenceTimer::SubscriptionEnd(id) => {
+                let Some(subscription) = self.tables.subscriptions.get_mut(id) else { return };
+                subscription.timer = None;
+                let owner = self.tables.topics[subscription.topic].presentity;
+                self.in_turn(core, sip, owner, Job::SubscriptionEnd(id));
+            }
+            PresenceTimer::Notify(id) => self.on_wake(core, sip, id),
+            PresenceTimer::RowEnd(id) => self.on_row_end(core, id),
+            PresenceTimer::Restart => self.on_restart_step(core, sip),
+            PresenceTimer::WriteBehind => self.on_write_behind(core),
+        }
     }
 
     /// A stored object, at start.
-    pub fn on_object(&mut self, _: &mut Core, _: Object<'_>) {}
-
-    /// All objects are here.
-    pub fn on_recovered(&mut self, _: &mut Core, _clean: bool) {}
-
-    /// Go on with work lists, by at most `limits::OUTPUTS_PER_TICK` outputs.
-    pub fn tick(&mut self, _: &mut Core, _: &mut Sip) {}
-
-    /// When [`Presence::tick`] has something to do: now while work remains.
-    pub fn next_work(&self, _: &Core) -> Option<Instant> {
-        None
+    pub fn on_object(&mut self, core: &mut Core, object: Object<'_>) {
+        self.recover(core, object);
     }
 
-    /// Take nothing new; write back what is dirty.
-    pub fn on_drain(&mut self, _: &mut Core, _: &mut Sip) {}
+    /// All objects are here.
+    pub fn on_recovered(&mut self, core: &mut Core, clean: bool) {
+        self.recovered(core, clean);
+    }
+
+    /// Go on with work lists, by at most `limits::OUTPUTS_PER_TICK` outputs.
+    pub fn tick(&mut self, core: &mut Core, sip: &mut Sip) {
+        self.work(core, sip);
+    }
+
+    /// When [`Presence::tick`] has something to do: now while work remains.
+    pub fn next_work(&self, core: &Core) -> Option<Instant> {
+        self.work_waits().then_some(core.now.instant)
+    }
+
+    /// Write back what is dirty. New requests are refused by the SIP layer.
+    pub fn on_drain(&mut self, core: &mut Core, sip: &mut Sip) {
+        self.quota = self.dirty.len();
+        self.work(core, sip);
+    }
 
     /// Nothing is in flight and nothing unwritten.
     pub fn is_drained(&self) -> bool {
-        true
+        self.under_way == 0 && self.dirty.is_empty() && self.fans.is_empty()
     }
 
     /// What there is, for metrics.
-    pub fn gauges(&self, _out: &mut Vec<Sample>) {}
+    pub fn gauges(&self, out: &mut Vec<Sample>) {
+        self.write_gauges(out);
+    }
 }

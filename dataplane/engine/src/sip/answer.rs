@@ -32,6 +32,8 @@ pub enum Detail {
     None,
     /// SIP-ETag (derived from the request, [`super::Incoming::entity_tag`]) and Expires, seconds.
     Publication(u32),
+    /// SIP-ETag as in SIP-If-Match and Expires 0: the publication is removed (row C77).
+    Removed,
     /// Expires in seconds, our Contact, the Record-Route of the request.
     Subscription(u32),
     /// Min-Expires, seconds (423).
@@ -112,6 +114,10 @@ fn write_detail<'b>(
             let tag = keys.entity_tag(asked.hash, asked.txn);
             writer.header(Name::SipEtag, tag.as_bytes()).number(Name::Expires, expires)
         }
+        Detail::Removed => {
+            let tag = asked.msg.sip_if_match().ok().flatten().unwrap_or_default();
+            writer.header(Name::SipEtag, tag).number(Name::Expires, 0)
+        }
         Detail::Subscription(expires) => writer
             .header_with(Name::Contact, |out| {
                 write_contact(config, asked.path.listener, asked.path.local, out);
@@ -177,6 +183,8 @@ pub(super) const fn reason_phrase(status: u16) -> &'static str {
         501 => "Not Implemented",
         503 => "Service Unavailable",
         505 => "Version Not Supported",
+        414 => "Request-URI Too Long",
+        513 => "Message Too Large",
         603 => "Decline",
         _ if status < 300 => "Success",
         _ if status < 500 => "Request Failed",

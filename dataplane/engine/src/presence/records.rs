@@ -1,0 +1,245 @@
+//! Between memory and the stored records (rows C60-C64).
+
+use alloc::boxed::Box;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::net::{IpAddr, SocketAddr};
+
+use pharos_storage::{ObjectId, encode, record};
+
+use super::package::PackageId;
+use super::publication::{EntityTag, Rare as PublicationRare, State};
+use super::subscribe::Refresh;
+use super::subscription::{Delivery, Rare, Row, Status, Subscription, stored_event};
+use super::tables::TopicId;
+use crate::config::Listener;
+use crate::net::{ListenerId, Transport};
+use crate::sip::Dialog;
+use crate::{Config, Wall, limits};
+
+/// All that goes into the record of a publication.
+pub(super) struct OfPublication<'a> {
+    pub(super) aor: &'a str,
+    pub(super) package: PackageId,
+    pub(super) state: &'a State,
+    pub(super) previous_etag: &'a str,
+    pub(super) received: Wall,
+    pub(super) body: ObjectId,
+}
+
+/// The small object of a publication.
+pub(super) fn publication(of: &OfPublication<'_>) -> Box<[u8]> {
+    let info = of.package.info();
+    let rare = of.state.rare.as_deref();
+    let named = |text: Option<&str>, usual: &str| match text {
+        Some(text) if !text.is_empty() => String::from(text),
+        _ => String::from(usual),
+    };
+    let usual_type = match of.body {
+        ObjectId(0) => "",
+        _ => info.publish_types.first().copied().unwrap_or_default(),
+    };
+    encode(&record::Publication {
+        aor: of.aor.into(),
+        event: info.name.into(),
+        etag: of.state.etag.as_str().into(),
+        previous_etag: of.previous_etag.into(),
+        expires: of.state.expires.0,
+        received: of.received.0,
+        body: of.body.0,
+        content_type: named(rare.map(|rare| &*rare.content_type), usual_type),
+        sender: named(rare.map(|rare| &*rare.sender), of.aor),
+        extra_headers: rare.map(|rare| String::from(&*rare.headers)).unwrap_or_default(),
+        last_request: of.state.last_request,
+        answered_expires: of.state.answered,
+        removed: of.state.removed,
+    })
+}
+
+/// The state of a publication out of its record.
+pub(super) fn stored_state(package: PackageId, record: &record::Publication) -> State {
+    let usual = package.info().publish_types.first().copied().unwrap_or_default();
+    let unless = |text: &str, usual: &str| -> Box<str> {
+        if text == usual { "".into() } else { text.into() }
+    };
+    State {
+        etag: EntityTag::stored(&record.etag),
+        expires: Wall(record.expires),
+        last_request: record.last_request,
+        answered: record.answered_expires,
+        removed: record.removed,
+        rare: PublicationRare {
+            sender: unless(&record.sender, &record.aor),
+            content_type: unless(&record.content_type, usual),
+            headers: record.extra_headers.as_str().into(),
+        }
+        .boxed(),
+    }
+}
+
+/// CSeq and version up to which a record written now lets NOTIFYs go (architecture.md section 5).
+pub(super) fn head_room(subscription: &Subscription) -> (u32, u32) {
+    (
+        subscription.dialog.local_cseq.saturating_add(limits::HEAD_ROOM),
+        subscription.version.saturating_add(limits::HEAD_ROOM),
+    )
+}
+
+/// The record of a subscription as it is, or as `refresh` will make it.
+pub(super) fn subscription(
+    config: &Config,
+    aor: &str,
+    of: &Subscription,
+    refresh: Option<&Refresh>,
+) -> Box<[u8]> {
+    let dialog = &of.dialog;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (local_cseq, version) = head_room(of);
+    let path = refresh.map(|refresh| refresh.path);
+    let listener = path.map_or(dialog.listener, |path| path.listener);
+    let local = path.map_or(dialog.local, |path| path.local);
+    let source = path.map_or(dialog.source, |path| path.peer);
+    let target = refresh.and_then(|refresh| refresh.target.as_deref());
+    let rare = of.rare.as_deref();
+    encode(&record::Subscription {
+        aor: aor.into(),
+        event: of.package.info().name.into(),
+        event_id: of.event_id().map(String::from),
+        watcher: String::from(&*of.watcher),
+        call_id: text(&dialog.call_id),
+        local_tag: text(&dialog.local_tag),
+        remote_tag: text(&dialog.remote_tag),
+        local_uri: text(&dialog.local_uri),
+        remote_uri: text(&dialog.remote_uri),
+        contact: text(target.unwrap_or(&dialog.target)),
+        routes: dialog.routes.iter().map(|route| text(route)).collect(),
+        local_cseq,
+        remote_cseq: refresh.map_or(dialog.remote_cseq, |refresh| refresh.remote_cseq),
+        version,
+        expires: refresh.map_or(of.expires, |refresh| refresh.expires).0,
+        since: of.since.0,
+        status: refresh.map_or(of.status, |refresh| refresh.status) as u8,
+        reason: refresh.map_or(of.event, |refresh| refresh.event).name().into(),
+        socket: socket_info(config, listener, local),
+        local_contact: text(&dialog.local_contact),
+        source: source.to_string(),
+        accept: rare.map(|rare| String::from(&*rare.accept)).unwrap_or_default(),
+        last_request: refresh.map_or(of.last_request, |refresh| refresh.last_request),
+        answered_expires: refresh.map_or(of.answered, |refresh| refresh.answered),
+    })
+}
+
+/// A subscription out of its record, not yet linked; `None` when its addresses cannot be used.
+pub(super) fn stored_subscription(
+    config: &Config,
+    record: &record::Subscription,
+    (topic, package, hash, object): (TopicId, PackageId, u64, ObjectId),
+) -> Option<Subscription> {
+    let (listener, local) = listener_of(config, &record.socket)?;
+    let bytes = |text: &str| -> Box<[u8]> { text.as_bytes().into() };
+    let dialog = Dialog {
+        call_id: bytes(&record.call_id),
+        local_tag: bytes(&record.local_tag),
+        remote_tag: bytes(&record.remote_tag),
+        local_uri: bytes(&record.local_uri),
+        remote_uri: bytes(&record.remote_uri),
+        target: bytes(&record.contact),
+        routes: record.routes.iter().map(|route| bytes(route)).collect::<Vec<_>>().into(),
+        local_cseq: record.local_cseq,
+        remote_cseq: record.remote_cseq,
+        local_contact: bytes(&record.local_contact),
+        hash,
+        listener,
+        local,
+        source: record.source.parse().unwrap_or_else(|_| SocketAddr::new(local, 0)),
+        flow: None,
+    };
+    let rare = Rare {
+        event_id: record.event_id.as_deref().map(Box::from),
+        accept: record.accept.as_str().into(),
+        ..Rare::default()
+    };
+    let usual = rare.event_id.is_none() && rare.accept.is_empty();
+    Some(Subscription {
+        dialog,
+        topic,
+        previous: None,
+        next: None,
+        object,
+        watcher: record.watcher.as_str().into(),
+        expires: Wall(record.expires),
+        since: Wall(record.since),
+        last_request: record.last_request,
+        shown: 0,
+        answered: record.answered_expires,
+        version: record.version,
+        // Used up by what may have been sent before the stop: the next NOTIFY reserves anew.
+        reserved_cseq: record.local_cseq.max(1),
+        reserved_version: record.version.max(1),
+        timer: None,
+        package,
+        status: Status::stored(record.status),
+        event: stored_event(&record.reason),
+        delivery: Delivery::Idle,
+        owed: false,
+        linked: false,
+        gone: false,
+        dirty: false,
+        rare: (!usual).then(|| Box::new(rare)),
+    })
+}
+
+/// The record of a waiting watcher.
+pub(super) fn row(aor: &str, package: PackageId, row: &Row) -> Box<[u8]> {
+    encode(&record::Watcher {
+        aor: aor.into(),
+        watcher: String::from(&*row.watcher),
+        event: package.info().name.into(),
+        status: Status::Waiting as u8,
+        reason: row.event.name().into(),
+        inserted: row.inserted.0,
+    })
+}
+
+fn scheme(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Udp => "udp",
+        Transport::Tcp => "tcp",
+    }
+}
+
+/// The listener as row C61 `socket_info` writes it, with the address that was used of it.
+fn socket_info(config: &Config, id: ListenerId, local: IpAddr) -> String {
+    let Some(listener) = config.listeners.get(usize::from(id.0)) else { return String::new() };
+    let bound = listener.bound;
+    let address = if bound.ip().is_unspecified() { local } else { bound.ip() };
+    let mut text = String::from(scheme(listener.transport));
+    text.push(':');
+    text.push_str(&SocketAddr::new(address, bound.port()).to_string());
+    text
+}
+
+/// The listener of a stored subscription: the same, else one of its transport, else any of its
+/// address family. The configuration may have changed meanwhile.
+fn listener_of(config: &Config, socket: &str) -> Option<(ListenerId, IpAddr)> {
+    let (transport, address) = socket.split_once(':').unwrap_or_default();
+    let address: Option<SocketAddr> = address.parse().ok();
+    let fits = |listener: &Listener| {
+        let Some(address) = address else { return 0 };
+        let ip = listener.bound.ip();
+        let family = ip.is_ipv4() == address.is_ipv4();
+        let speaks = scheme(listener.transport) == transport;
+        let bound =
+            listener.bound.port() == address.port() && (ip == address.ip() || ip.is_unspecified());
+        4 * u8::from(family && speaks && bound) + 2 * u8::from(family && speaks) + u8::from(family)
+    };
+    let best = |(place, listener): (usize, &Listener)| (fits(listener), usize::MAX - place);
+    let (place, listener) = config
+        .listeners
+        .iter()
+        .enumerate()
+        .max_by_key(|(place, listener)| best((*place, listener)))?;
+    let bound = listener.bound.ip();
+    let local = address.map(|address| address.ip()).filter(|_| bound.is_unspecified());
+    Some((ListenerId(place as u16), local.unwrap_or(bound)))
+}
