@@ -7,8 +7,8 @@ use pharos_engine::{Config, Span};
 /// Everything [`crate::Runtime::start`] needs.
 #[derive(Clone, Debug)]
 pub struct RuntimeConfig {
-    /// The engine's configuration for all shards. `shard`, `shards`, `seed`, `first_object` and `key`
-    /// are filled in for each shard, and the listeners' bound addresses once they are known.
+    /// The engine's configuration for all shards. `shard`, `shards`, `seed`, `first_object` and
+    /// `key` are filled in for each shard, and the listeners' bound addresses once they are known.
     pub engine: Config,
     /// Number of shards, at least 1.
     pub shards: u16,

@@ -132,8 +132,8 @@ impl ControlPort {
         u16::try_from(self.0.lanes.len()).unwrap_or(u16::MAX)
     }
 
-    /// Call `wake` whenever events wait; it runs on a shard's thread, so it only notifies. The first
-    /// call counts, and wakes at once for what came before it.
+    /// Call `wake` whenever events wait; it runs on a shard's thread, so it only notifies. The
+    /// first call counts, and wakes at once for what came before it.
     pub fn on_event(&self, wake: impl Fn() + Send + Sync + 'static) {
         let _ = self.0.wake.set(Box::new(wake));
         if let Some(wake) = self.0.wake.get() {

@@ -1,8 +1,8 @@
 //! The doorbell of a shard: how other threads wake it, and how it avoids being woken in vain.
 //!
-//! A shard sleeps in one of two beds: a short time in its own ring, then in glommio's. Each bed has an
-//! eventfd of its own, so that one ring costs one write and wakes one poller. While the shard is awake
-//! a ring costs one load. The order that loses no wake-up:
+//! A shard sleeps in one of two beds: a short time in its own ring, then in glommio's. Each bed has
+//! an eventfd of its own, so that one ring costs one write and wakes one poller. While the shard is
+//! awake a ring costs one load. The order that loses no wake-up:
 //!
 //! ```text
 //! producer: push; fence; if a bed is occupied and we are the one who empties it, write its eventfd
@@ -81,7 +81,8 @@ impl Bell {
         self.ring.as_fd()
     }
 
-    /// The eventfd that wakes a sleeper in glommio: other threads write it, and the ring signals it.
+    /// The eventfd that wakes a sleeper in glommio: other threads write it, and the ring signals
+    /// it.
     pub(crate) fn executor_fd(&self) -> BorrowedFd<'_> {
         self.executor.as_fd()
     }
@@ -90,8 +91,8 @@ impl Bell {
     /// Call on the shard's executor.
     pub(crate) fn executor_file(&self) -> io::Result<glommio::io::BufferedFile> {
         let fd = self.executor.as_fd().try_clone_to_owned()?;
-        // SAFETY: the descriptor was duplicated one line above, is open, and is owned by nobody else
-        // once `into_raw_fd` has released it; the file becomes its only owner.
+        // SAFETY: the descriptor was duplicated one line above, is open, and is owned by nobody
+        // else once `into_raw_fd` has released it; the file becomes its only owner.
         Ok(unsafe { glommio::io::BufferedFile::from_raw_fd(fd.into_raw_fd()) })
     }
 }

@@ -396,8 +396,8 @@ impl Driver {
         self.input(now, Input::Drain);
     }
 
-    /// `Some` when it is time to stop: whether everything was finished. Shards leave together, since
-    /// one that is done may still hold a connection by which another answers.
+    /// `Some` when it is time to stop: whether everything was finished. Shards leave together,
+    /// since one that is done may still hold a connection by which another answers.
     fn is_over(&mut self, now: Instant) -> Option<bool> {
         let until = self.drain_until?;
         let world = &self.world;

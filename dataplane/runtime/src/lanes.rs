@@ -2,8 +2,9 @@
 //!
 //! Replies come from the lanes' threads, a batch for each commit, and ring the shard's bell once. A
 //! refusal is answered at once. What asked for no answer (write-behind, forgotten objects) and was
-//! refused because the lane is behind is kept, in order, and tried again; while anything is kept, new
-//! promised work is refused as the lane would have done, so that no older version overtakes a newer.
+//! refused because the lane is behind is kept, in order, and tried again; while anything is kept,
+//! new promised work is refused as the lane would have done, so that no older version overtakes a
+//! newer.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -1,10 +1,10 @@
 //! Messages between shards: one bounded queue per receiving shard, one ring of its bell per batch.
 //!
-//! Between two shards everything arrives in the order it was sent. What may be lost (a datagram that
-//! landed on the wrong shard) is dropped and counted when the receiver is far behind; what may not
-//! (a message for a connection, the news that a connection is gone, a request that came by a stream)
-//! takes a credit, which the receiver gives back, so that it always finds room. Without a credit it
-//! waits at the sender, and the sender takes no new work from outside until it is gone.
+//! Between two shards everything arrives in the order it was sent. What may be lost (a datagram
+//! that landed on the wrong shard) is dropped and counted when the receiver is far behind; what may
+//! not (a message for a connection, the news that a connection is gone, a request that came by a
+//! stream) takes a credit, which the receiver gives back, so that it always finds room. Without a
+//! credit it waits at the sender, and the sender takes no new work from outside until it is gone.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;

@@ -123,7 +123,8 @@ impl Seat {
         }
     }
 
-    /// Hand in one object. There are no sockets and no lanes yet: log lines go out, operations wait.
+    /// Hand in one object. There are no sockets and no lanes yet: log lines go out, operations
+    /// wait.
     fn take(&mut self, engine: &mut Shard, stored: &Stored, asked: &mut Vec<Request>) {
         let Stored { id, hash, kind, bytes } = stored;
         let object = Object { id: *id, hash: *hash, kind: *kind, bytes };

@@ -1,4 +1,5 @@
-//! The long sleep of a shard, in glommio's reactor, and when the short one before it is worth while.
+//! The long sleep of a shard, in glommio's reactor, and when the short one before it is worth
+//! while.
 
 use std::future::Future;
 use std::io;

@@ -13,8 +13,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::address::{self, Control, Name};
 use crate::spread::Program;
 
-/// Bytes asked for in each direction of a datagram socket: about 4 000 messages of 1 KiB. The kernel
-/// gives at most `net.core.rmem_max` and `net.core.wmem_max`.
+/// Bytes asked for in each direction of a datagram socket: about 4 000 messages of 1 KiB. The
+/// kernel gives at most `net.core.rmem_max` and `net.core.wmem_max`.
 const SOCKET_BUFFER: usize = 4 << 20;
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 1_024;
@@ -165,8 +165,8 @@ fn next_error(socket: &Socket) -> Option<(Option<SocketAddr>, i32)> {
     header.msg_control = control.bytes.as_mut_ptr().cast();
     header.msg_controllen = control.bytes.len();
     let flags = libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT;
-    // SAFETY: name and control are exclusively borrowed buffers of the lengths given and outlive the
-    // call; there is no payload vector.
+    // SAFETY: name and control are exclusively borrowed buffers of the lengths given and outlive
+    // the call; there is no payload vector.
     let received = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header, flags) };
     if received < 0 {
         return None;

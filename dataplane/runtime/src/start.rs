@@ -1,7 +1,7 @@
 //! From nothing to running shards, and back: check, open, recover, bind, run; drain, close.
 //!
-//! Each shard's thread first takes its stored objects, then says that it is ready; only when all are
-//! are sockets bound, so that no request meets a half-recovered server.
+//! Each shard's thread first takes its stored objects, then says that it is ready; only when all
+//! are are sockets bound, so that no request meets a half-recovered server.
 
 use std::io::{self, Read};
 use std::sync::Arc;

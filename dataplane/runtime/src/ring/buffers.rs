@@ -104,8 +104,8 @@ impl Buffers {
     pub(crate) fn datagram(&self, filled: &Filled) -> Option<Datagram<'_>> {
         let length = (filled.length as usize).min(BUFFER_BYTES);
         let start = self.buffer(filled.id);
-        // SAFETY: the buffer lies in the mapping (`buffer` asserts it); the kernel has completed the
-        // operation that filled it and does not write again before `give_back` offers it, which
+        // SAFETY: the buffer lies in the mapping (`buffer` asserts it); the kernel has completed
+        // the operation that filled it and does not write again before `give_back` offers it, which
         // needs `&mut self` while this borrow lives.
         let bytes = unsafe { std::slice::from_raw_parts(start.as_ptr(), length) };
         let out = RecvMsgOut::parse(bytes, &self.shape).ok()?;

@@ -1,8 +1,8 @@
 //! The shard's own io_uring: multishot receives over provided buffers, batched sends, connects, one
 //! timeout for the next deadline, and the eventfd that other threads wake it by.
 //!
-//! It is made on the shard's thread (`single_issuer`, `defer_taskrun`): completions appear only when
-//! this thread enters the kernel, so handling one batch is never interrupted by the next. Its
+//! It is made on the shard's thread (`single_issuer`, `defer_taskrun`): completions appear only
+//! when this thread enters the kernel, so handling one batch is never interrupted by the next. Its
 //! eventfd is muted while the loop is busy and tells glommio when both sleep.
 #![expect(unsafe_code, reason = "submissions hand pointers to the kernel")]
 
@@ -44,8 +44,8 @@ pub(crate) struct RingSize {
 }
 
 impl Default for RingSize {
-    /// 256 buffers are four batches; 1 024 sends are sixteen, and a fan-out that outruns the network
-    /// is slowed by its transactions before that.
+    /// 256 buffers are four batches; 1 024 sends are sixteen, and a fan-out that outruns the
+    /// network is slowed by its transactions before that.
     fn default() -> Self {
         Self { buffers: 256, sends: 1_024, submissions: 512 }
     }
@@ -369,7 +369,8 @@ impl Ring {
         false
     }
 
-    /// Cancel everything, wait until the kernel has let go, then free ring and buffers in that order.
+    /// Cancel everything, wait until the kernel has let go, then free ring and buffers in that
+    /// order.
     pub(crate) fn close(mut self, buffers: Buffers) {
         let all = opcode::AsyncCancel2::new(CancelBuilder::any()).build();
         self.push(all, Kind::Aside, 0);

@@ -90,8 +90,8 @@ impl Sends {
         opcode::SendMsg::new(socket, &raw const slot.header).build()
     }
 
-    /// True the first time it is asked about a filled slot: an error that another datagram caused is
-    /// reported to whoever sends next, so one more attempt tells whose it was.
+    /// True the first time it is asked about a filled slot: an error that another datagram caused
+    /// is reported to whoever sends next, so one more attempt tells whose it was.
     pub(super) fn may_try_again(&mut self, index: u32) -> bool {
         !std::mem::replace(&mut self.slots[index as usize].again, true)
     }

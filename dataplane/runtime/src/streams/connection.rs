@@ -1,4 +1,5 @@
-//! One connection: bytes in and out between its task, which owns the stream, and the shard's driver.
+//! One connection: bytes in and out between its task, which owns the stream, and the shard's
+//! driver.
 
 use std::cell::{Cell, RefCell};
 use std::io;

@@ -75,8 +75,8 @@ fn peer<T: Send + 'static>(
     })
 }
 
-/// RFC 3261 18.3: a message may arrive in any pieces; here it is cut at every byte, with keep-alives
-/// (RFC 5626 3.5.1) before and after, and two messages in one piece.
+/// RFC 3261 18.3: a message may arrive in any pieces; here it is cut at every byte, with
+/// keep-alives (RFC 5626 3.5.1) before and after, and two messages in one piece.
 #[test]
 fn messages_are_whole_wherever_they_are_cut() {
     on_executor(StreamLimits::default(), |streams, address| async move {
