@@ -1,0 +1,4 @@
+//! What the measurements share: time, CPU time of processes and threads, percentiles.
+
+pub mod cpu;
+pub mod latency;
