@@ -326,7 +326,7 @@ fn dependencies_run_one_way() {
     let walls: [(&str, &[&str]); 6] = [
         ("pharos-parser", &[]),
         ("pharos-storage", &[]),
-        ("pharos-storage-lmdb", &["pharos-storage"]),
+        ("pharos-storage-lmdb", &["pharos-parser", "pharos-storage"]),
         ("pharos-engine", &["pharos-parser", "pharos-storage"]),
         (
             "pharos-runtime",

@@ -27,6 +27,9 @@ const READS: usize = 4_096;
 /// Objects that one [`Read`] may ask for.
 pub const READ_OBJECTS: usize = 1_000;
 
+/// Makes the probe of a lane, by its number.
+pub type MakeProbe = Arc<dyn Fn(u16) -> Box<dyn Probe> + Send + Sync>;
+
 /// How lanes are run. The default is what production uses.
 #[derive(Clone)]
 pub struct Options {
@@ -44,7 +47,7 @@ pub struct Options {
     /// Called first on every thread of a lane, with the lane's number: pins it.
     pub on_thread: Option<Arc<dyn Fn(u16) + Send + Sync>>,
     /// Makes the probe of a lane, for tests.
-    pub probe: Option<Arc<dyn Fn(u16) -> Box<dyn Probe> + Send + Sync>>,
+    pub probe: Option<MakeProbe>,
 }
 
 impl Default for Options {

@@ -28,12 +28,13 @@ mod probe;
 mod queue;
 mod reader;
 mod stats;
+pub mod tools;
 mod writer;
 
 pub use clock::Clock;
 pub use directory::{FORMAT, LANES_MAX, Meta};
 pub use error::OpenError;
-pub use lanes::{Lanes, Opened, Options, READ_OBJECTS, Sinks, Submitter};
+pub use lanes::{Lanes, MakeProbe, Opened, Options, READ_OBJECTS, Sinks, Submitter};
 pub use probe::{Fault, Probe, Step};
 pub use reader::{Found, Read, ReadSink};
 pub use stats::{Health, Snapshot, Stats};

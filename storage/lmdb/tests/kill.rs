@@ -4,6 +4,7 @@
 //! One request changes three objects of one AoR, as a PUBLISH with a new body does: the state names
 //! the body, the body is put, the old body is removed. Whatever the moment of the kill, a state has
 //! exactly its own body.
+#![allow(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
 mod common;
 

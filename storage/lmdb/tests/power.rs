@@ -14,6 +14,7 @@
 //! first sync: until it completes the disk may hold any part of each, in any order, but not the meta
 //! page; after it, all of them and the old or the new meta page. After the second sync the commit
 //! has returned, and the reply is sent only then.
+#![allow(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
 mod common;
 
