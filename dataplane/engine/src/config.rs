@@ -56,7 +56,8 @@ pub struct Config {
     pub update_period: u32,
     /// Largest UDP request we send before TCP is tried (RFC 3261 18.1.1), bytes; 0 = never (1300).
     pub udp_mtu: u16,
-    /// `nat`: NOTIFY to the source address when the Contact is private or differs (default true, `auto`).
+    /// `nat`: NOTIFY to the source address when the Contact is private or differs (default true,
+    /// `auto`).
     pub nat_auto: bool,
     /// Server header in answers; empty = none.
     pub server: String,

@@ -13,7 +13,8 @@ use crate::net::{FlowId, ListenerId, Path, ShardId, Transport};
 /// What can happen to a shard.
 #[derive(Debug)]
 pub enum Input<'a> {
-    /// Time has passed, or [`crate::Shard::next_deadline`] was now: fire timers, go on with work lists.
+    /// Time has passed, or [`crate::Shard::next_deadline`] was now: fire timers, go on with work
+    /// lists.
     Tick,
     /// One datagram, or one message framed out of a stream; a keep-alive is CRLFCRLF or CRLF.
     Message {

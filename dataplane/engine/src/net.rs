@@ -2,7 +2,8 @@
 
 use core::net::{IpAddr, SocketAddr};
 
-/// A configured listener, by its place in [`crate::Config::listeners`]. Every shard has all of them.
+/// A configured listener, by its place in [`crate::Config::listeners`]. Every shard has all of
+/// them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ListenerId(pub u16);
 
@@ -10,8 +11,8 @@ pub struct ListenerId(pub u16);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ShardId(pub u16);
 
-/// The shard that owns the AoRs of this hash: its top `hash_size` bits are the slot, and slots map to
-/// shards by range. The runtime hands stored objects out by it, the engine routes by it.
+/// The shard that owns the AoRs of this hash: its top `hash_size` bits are the slot, and slots map
+/// to shards by range. The runtime hands stored objects out by it, the engine routes by it.
 pub const fn shard_of(hash: u64, hash_size: u8, shards: u16) -> ShardId {
     let slot = hash >> (64 - hash_size as u32);
     ShardId(((slot * shards as u64) >> hash_size) as u16)

@@ -14,7 +14,9 @@ pub(crate) fn of(path: &str) -> Option<&'static str> {
             "shards = N says how many cores are used"
         }
         ("", "debug" | "log_level" | "debug_mode") => "[log] level = \"debug\"",
-        ("", "durability" | "commit_window" | "lanes") => "it stands in the table [storage]",
+        ("", "durability" | "commit_window" | "lanes" | "map_size") => {
+            "it stands in the table [storage]"
+        }
         ("", "auth") => "this version has no digest authentication; trusted = [\"NETWORK\"] works",
         ("presence" | "presence_xml" | "pua" | "msilo" | "rls", "db_url") => {
             "all modules share one store: db_url at the top level, before any table"

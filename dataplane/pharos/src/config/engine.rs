@@ -37,15 +37,21 @@ impl Settings {
             shards: placement.shards,
             cores: placement.cores.clone(),
             store,
-            streams: StreamLimits::default(),
+            streams: StreamLimits {
+                connections: self.server.tcp_max_connections.u32(),
+                idle: Span::seconds(self.server.tcp_connection_lifetime.0),
+                ..StreamLimits::default()
+            },
             drain: DRAIN,
         }
     }
 
-    fn lanes(&self) -> pharos_storage_lmdb::Options {
+    /// How the lanes of a data directory are run.
+    pub(crate) fn lanes(&self) -> pharos_storage_lmdb::Options {
         let lanes = u16::try_from(self.storage.lanes.0).ok().filter(|lanes| *lanes > 0);
         pharos_storage_lmdb::Options {
             lanes,
+            map_size: self.storage.map_size.0 << 30,
             commit_window: Duration::from_millis(self.storage.commit_window.0),
             ..Default::default()
         }
@@ -123,5 +129,15 @@ mod tests {
     #[test]
     fn defaults_agree_with_the_engine() {
         assert_eq!(Settings::default().presence(), PresenceConfig::default());
+    }
+
+    /// And so are those of the runtime and the lanes.
+    #[test]
+    fn defaults_agree_with_runtime_and_lanes() {
+        let runtime = Settings::default().runtime(&Placement { shards: 1, cores: vec![] });
+        assert_eq!(runtime.streams, StreamLimits::default());
+        let (lanes, theirs) =
+            (Settings::default().lanes(), pharos_storage_lmdb::Options::default());
+        assert_eq!(format!("{lanes:?}"), format!("{theirs:?}"));
     }
 }

@@ -44,6 +44,10 @@ section! {
         /// "auto": NOTIFY goes to the address a SUBSCRIBE came from when its Contact is private or
         /// another address and no Route is set. "off": always to the Contact.
         nat: Nat = Nat::Auto,
+        /// Connections that one shard holds; the next is closed at once.
+        tcp_max_connections: Int<1, 1_000_000> = Int(16_384),
+        /// Seconds without a message or keep-alive after which a connection is closed.
+        tcp_connection_lifetime: SomeSeconds = Int(3660),
         /// Text of the Server header in answers; "" = none.
         server_header: String = "Pharos".into(),
     }
@@ -61,7 +65,10 @@ section! {
         commit_window: Int<0, 1000> = Int(1),
         /// Storage lanes, a power of two, fixed when the data directory is made. 0 = one for each
         /// 8 cores.
-        lanes: Int<0, 64> = Int(0),
+        lanes: Int<0, 256> = Int(0),
+        /// GiB of address space for each lane. Its file is sparse and grows as it is used; what is
+        /// new is refused when four fifths are in use.
+        map_size: Int<1, 16_384> = Int(64),
     }
 }
 

@@ -226,7 +226,8 @@ fn the_command_line_overrides_the_file() {
     assert!(report.is_err_and(|r| r.to_string().starts_with("--socket udp:127.0.0.1:x: ")));
 }
 
-/// The README's reference: a table of every parameter, from the same declaration as everything else.
+/// The README's reference: a table of every parameter, from the same declaration as everything
+/// else.
 fn reference() -> String {
     let printed = print(&Settings::default());
     let mut out = String::new();
