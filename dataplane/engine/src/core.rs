@@ -359,3 +359,81 @@ impl LogGate {
         Some(core::mem::take(&mut self.missed))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Span, Wall};
+
+    fn core() -> Core {
+        let config = Config { shards: 4, ..crate::sip::tests::config() };
+        Core::new(config, Now { instant: Instant(0), wall: Wall(0) })
+    }
+
+    #[test]
+    fn outputs_come_in_order_and_the_arena_is_emptied() {
+        let mut core = core();
+        for text in [&b"first"[..], b"second"] {
+            let piece = core.compose(|_, out| out.extend_from_slice(text));
+            core.emit_stream(FlowId::opened(ShardId(0), 1), piece);
+        }
+        core.emit_close(FlowId::opened(ShardId(0), 1));
+        assert!(matches!(core.poll_output(), Some(Output::Stream { bytes: b"first", .. })));
+        assert!(matches!(core.poll_output(), Some(Output::Stream { bytes: b"second", .. })));
+        assert!(matches!(core.poll_output(), Some(Output::Close { .. })));
+        assert!(core.poll_output().is_none());
+        assert!(core.outputs.arena.is_empty() && core.outputs_drained());
+    }
+
+    #[test]
+    fn a_stream_of_another_shard_goes_over_the_mesh() {
+        let mut core = core();
+        let flow = FlowId::accepted(ShardId(2), 1);
+        let piece = core.compose(|_, out| out.extend_from_slice(b"x"));
+        core.emit_stream(flow, piece);
+        let Some(Output::Mesh { shard: ShardId(2), message: Mesh::Send { flow: to, bytes } }) =
+            core.poll_output()
+        else {
+            panic!("not over the mesh");
+        };
+        assert_eq!((to, &*bytes), (flow, &b"x"[..]));
+    }
+
+    #[test]
+    fn object_ids_of_shards_never_meet() {
+        let mut core = core();
+        let ids: Vec<u64> = (0..3).map(|_| core.new_object().0).collect();
+        assert_eq!(ids, [1, 5, 9]);
+    }
+
+    #[test]
+    fn log_lines_are_limited_and_what_is_missed_is_said() {
+        let mut core = core();
+        let lines = |core: &mut Core| {
+            core.log(Level::Warn, "sip", |line| line.push('x'));
+            match core.poll_output() {
+                Some(Output::Log(log)) => log.text,
+                _ => String::new(),
+            }
+        };
+        for _ in 0..limits::LOG_LINES_PER_SECOND {
+            assert_eq!(lines(&mut core), "x");
+        }
+        assert_eq!(lines(&mut core), "");
+        core.now.instant = Instant(0) + Span::seconds(1);
+        assert_eq!(lines(&mut core), "x (1 lines before this one were not written)");
+        assert_eq!(core.counters.count(Count::LogSuppressed), 1);
+    }
+
+    #[test]
+    fn random_numbers_stay_in_their_range_and_repeat_with_the_seed() {
+        let draw = || {
+            let mut core = core();
+            (0..1_000).map(|_| core.random_in(2..8)).collect::<Vec<u32>>()
+        };
+        let drawn = draw();
+        assert_eq!(drawn, draw());
+        assert!((2..8).all(|number| drawn.contains(&number)));
+        assert!(drawn.iter().all(|number| (2..8).contains(number)));
+    }
+}

@@ -33,7 +33,10 @@ pub fn route(core: &Core, msg: &Message<'_>, head: &Essential<'_>, aor: &mut Vec
             None => new_subscription(core, msg, head, aor),
             Some(Some(hash)) => Route::Owner(hash),
             // A dialog that came by import: its tag is not of our making.
-            Some(None) => by_aor(core, head, Some(head.to.uri().as_bytes()), aor),
+            Some(None) => match by_aor(core, head, Some(head.to.uri().as_bytes()), aor) {
+                Route::Refuse(_) => Route::Refuse(Reject::NoDialog),
+                owner => owner,
+            },
         },
         // No dialog is checked by these: their transactions live where the INVITE's would.
         Method::Invite | Method::Cancel | Method::Ack => {

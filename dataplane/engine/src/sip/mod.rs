@@ -303,4 +303,4 @@ impl Sip {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -178,7 +178,8 @@ impl Sip {
             hop = tcp;
             piece = compose(core, client, &hop, id);
         }
-        let reused = hop.flow.is_some() && place.is_some();
+        let up = hop.flow.and_then(|flow| self.flows.get(flow)).is_some_and(|flow| flow.up);
+        let reused = up && place.is_some();
         if hop.transport == Transport::Tcp && hop.flow.is_none() {
             hop.flow = self.flows.connect(core, hop.listener, hop.transport, hop.peer);
             if hop.flow.is_none() {

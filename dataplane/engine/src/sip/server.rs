@@ -59,9 +59,11 @@ impl Servers {
     fn new(max: usize) -> Self {
         Self {
             waiting: HashTable::new(),
-            completed: VecDeque::new(),
+            // All at once: growing would copy tens of megabytes in the middle of the traffic. What is
+            // not used yet is address space alone.
+            completed: VecDeque::with_capacity(max),
             base: 0,
-            index: HashTable::new(),
+            index: HashTable::with_capacity(max),
             max,
         }
     }

@@ -4,6 +4,7 @@
 mod client;
 mod intake;
 mod places;
+mod routes;
 mod server;
 
 use core::net::{IpAddr, SocketAddr};
@@ -21,7 +22,7 @@ use crate::{Config, Core, Instant, Log, Now, Output, Span, Wall};
 pub(super) const UDP: ListenerId = ListenerId(0);
 pub(super) const TCP: ListenerId = ListenerId(1);
 
-pub(super) fn config() -> Config {
+pub(crate) fn config() -> Config {
     let listener = |transport| Listener {
         transport,
         bound: "127.0.0.1:5060".parse().unwrap(),
