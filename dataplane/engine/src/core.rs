@@ -127,8 +127,8 @@ impl Core {
         self.timers.next_deadline()
     }
 
-    /// Ask a lane to do this. `owner` comes back with the result in `Presence::on_stored`. The caller
-    /// has looked at [`Core::store_refused`] before it took the request on.
+    /// Ask a lane to do this. `owner` comes back with the result in `Presence::on_stored`. The
+    /// caller has looked at [`Core::store_refused`] before it took the request on.
     pub fn store(&mut self, hash: u64, ops: SmallVec<[Op; 2]>, owner: StoreOwner) {
         let token = self.stores.insert(self.now.instant, owner);
         self.outputs.queue.push_back(Item::Store(Request { token: Some(token), hash, ops }));
@@ -179,8 +179,8 @@ impl Core {
         self.outputs.queue.push_back(Item::Log(Log { level, target, text: line }));
     }
 
-    /// Write a message: `write` appends its bytes, the returned piece goes to [`Core::emit_datagram`]
-    /// or [`Core::emit_stream`].
+    /// Write a message: `write` appends its bytes, the returned piece goes to
+    /// [`Core::emit_datagram`] or [`Core::emit_stream`].
     pub fn compose(&mut self, write: impl FnOnce(&Config, &mut Vec<u8>)) -> Piece {
         let start = self.outputs.arena.len();
         write(&self.config, &mut self.outputs.arena);

@@ -75,8 +75,8 @@ pub const PUBLICATIONS_MAX: usize = 1 << 22;
 pub const SUBSCRIPTIONS_MAX: usize = 1 << 22;
 /// Requests that wait for the change under way of their AoR (architecture.md section 6).
 pub const CHANGES_WAITING_MAX: usize = 16;
-/// Bodies of all publications of a presentity in one package, bytes: what is composed of them and the
-/// head of a NOTIFY (at most 8 KiB, see [`DIALOG_MAX`]) are one message.
+/// Bodies of all publications of a presentity in one package, bytes: what is composed of them and
+/// the head of a NOTIFY (at most 8 KiB, see [`DIALOG_MAX`]) are one message.
 pub const BODY_MAX: usize = MESSAGE_MAX - 8_192;
 /// Longest AoR, bytes; the originals' tables hold 64 for the user and 64 for the domain.
 pub const AOR_MAX: usize = 512;

@@ -37,8 +37,8 @@ struct Entry<T> {
 }
 
 impl<T> Pool<T> {
-    /// Room for `capacity` entries, taken as needed. Generations rise from `generation`, one for each
-    /// insertion: with a random start, handles of an earlier run find nothing either.
+    /// Room for `capacity` entries, taken as needed. Generations rise from `generation`, one for
+    /// each insertion: with a random start, handles of an earlier run find nothing either.
     pub fn new(capacity: usize, generation: u32) -> Self {
         let capacity = capacity.min(u32::MAX as usize);
         Self { entries: Vec::new(), free: Vec::new(), capacity, generation }

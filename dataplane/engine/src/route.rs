@@ -46,8 +46,8 @@ pub fn route(core: &Core, msg: &Message<'_>, head: &Essential<'_>, aor: &mut Vec
                 _ => Route::Refuse(Reject::Scheme),
             }
         }
-        // We subscribe to nothing, so no NOTIFY has a dialog here. One of our own that comes back to us
-        // would go round for ever.
+        // We subscribe to nothing, so no NOTIFY has a dialog here. One of our own that comes back
+        // to us would go round for ever.
         Method::Notify if is_our_own(core, msg) => Route::Refuse(Reject::Looped),
         Method::Notify => Route::Refuse(Reject::NoDialog),
         Method::Other(_) => Route::Refuse(Reject::UnknownMethod),

@@ -21,7 +21,8 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// A shard with no state. Stored objects follow as [`Input::Object`], then [`Input::Recovered`].
+    /// A shard with no state. Stored objects follow as [`Input::Object`], then
+    /// [`Input::Recovered`].
     ///
     /// # Panics
     /// When the configuration's shard or hash size is out of its range.

@@ -1,5 +1,6 @@
-//! Timers: a hierarchical wheel of 1 ms ticks. Timers fire in the order of their deadline, equal ones
-//! in the order they were set, never early, and at the first [`Wheel::advance`] at or after it.
+//! Timers: a hierarchical wheel of 1 ms ticks. Timers fire in the order of their deadline, equal
+//! ones in the order they were set, never early, and at the first [`Wheel::advance`] at or after
+//! it.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -54,8 +55,8 @@ impl<T> Wheel<T> {
         }
     }
 
-    /// Fire `value` at `at`; `None` when the wheel is full. A time that has passed fires at the next
-    /// [`Wheel::advance`].
+    /// Fire `value` at `at`; `None` when the wheel is full. A time that has passed fires at the
+    /// next [`Wheel::advance`].
     pub fn set(&mut self, at: Instant, value: T) -> Option<TimerId> {
         let deadline = at.0.div_ceil(NANOS_PER_TICK);
         self.order += 1;
@@ -86,8 +87,8 @@ impl<T> Wheel<T> {
         self.entries.is_empty()
     }
 
-    /// When to call [`Wheel::advance`] next: never later than the earliest deadline, and earlier only
-    /// to look at a far one more closely (at most six times in its life).
+    /// When to call [`Wheel::advance`] next: never later than the earliest deadline, and earlier
+    /// only to look at a far one more closely (at most six times in its life).
     pub fn next_deadline(&self) -> Option<Instant> {
         if !self.due.is_empty() {
             return Some(Instant(self.now.saturating_sub(1) * NANOS_PER_TICK));

@@ -1,8 +1,8 @@
 //! What we put on the wire and recognise when it comes back: tags, entity-tags and branches.
 //!
 //! All of them are 160 bits in base32: 32 bits of the AoR's hash, so that any shard knows the owner
-//! without a table; then what names the thing; then a keyed check, so that nobody outside makes one.
-//! Tags and entity-tags are not random but derived from the request that made them: its
+//! without a table; then what names the thing; then a keyed check, so that nobody outside makes
+//! one. Tags and entity-tags are not random but derived from the request that made them: its
 //! retransmission, even after a crash, derives the same and so gets the same answer.
 
 use core::hash::Hasher;

@@ -1,8 +1,9 @@
 //! Client transactions (RFC 3261 17.1, RFC 6026 7.2, RFC 4320 4.1): retransmission, time-outs, and
 //! the next place to try when one fails (RFC 3263 4.3).
 //!
-//! A transaction has one timer: whatever is due next. Timer K of the non-INVITE machine needs none: the
-//! branch of a repeated response names a transaction that is gone, which is all it takes to absorb it.
+//! A transaction has one timer: whatever is due next. Timer K of the non-INVITE machine needs none:
+//! the branch of a repeated response names a transaction that is gone, which is all it takes to
+//! absorb it.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;

@@ -22,8 +22,9 @@ pub struct Incoming<'m> {
     pub path: Path,
     /// Names it and its retransmissions.
     pub txn: TxnKey,
-    /// The AoR it is for, in normal form `user@host` (row C92), aliases resolved. Empty for a request
-    /// within a dialog of ours: its Request-URI is our Contact, and the dialog knows the AoR.
+    /// The AoR it is for, in normal form `user@host` (row C92), aliases resolved. Empty for a
+    /// request within a dialog of ours: its Request-URI is our Contact, and the dialog knows the
+    /// AoR.
     pub aor: &'m [u8],
     /// Hash of `aor`; of a request within a dialog of ours only its top 32 bits.
     pub hash: u64,

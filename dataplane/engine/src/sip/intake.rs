@@ -303,8 +303,8 @@ fn readable<'m>(msg: &Message<'m>) -> Result<Essential<'m>, Reject> {
     msg.essential().map_err(|_| Reject::Malformed)
 }
 
-/// RFC 3261 17.2.3. A branch without the cookie (RFC 2543) is told apart by the whole top Via and the
-/// Request-URI.
+/// RFC 3261 17.2.3. A branch without the cookie (RFC 2543) is told apart by the whole top Via and
+/// the Request-URI.
 fn transaction_key(core: &Core, msg: &Message<'_>, head: &Essential<'_>) -> TxnKey {
     let method = match head.cseq.method {
         Method::Ack | Method::Cancel => Method::Invite,

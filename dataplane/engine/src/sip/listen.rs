@@ -9,8 +9,8 @@ use pharos_parser::write::write_number;
 use crate::Config;
 use crate::net::{ListenerId, Transport};
 
-/// The listener to speak `transport` to `peer` from: `preferred` when it can, else the first that can,
-/// one with the preferred one's address before others.
+/// The listener to speak `transport` to `peer` from: `preferred` when it can, else the first that
+/// can, one with the preferred one's address before others.
 pub(super) fn choose(
     config: &Config,
     transport: Transport,

@@ -112,7 +112,8 @@ pub enum Refused {
     DestinationFull(SocketAddr),
     /// Too much is under way in this shard: try again after any outcome.
     ShardFull,
-    /// The URI cannot be sent to: not sip, without a usable host, or none of our listeners reaches it.
+    /// The URI cannot be sent to: not sip, without a usable host, or none of our listeners reaches
+    /// it.
     BadTarget,
     /// The request would not fit a datagram.
     TooLarge,

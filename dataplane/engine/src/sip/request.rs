@@ -89,10 +89,10 @@ impl Aim {
 }
 
 impl Sip {
-    /// Send a request within a dialog. `headers` are whole lines ended by CRLF, beside those that the
-    /// dialog and the transaction make (Via, Max-Forwards, Route, From, To, Call-ID, CSeq, Contact,
-    /// Content-Length). Takes the next CSeq of the dialog. One [`super::SipEvent::Outcome`] follows;
-    /// for an INVITE one for each 2xx.
+    /// Send a request within a dialog. `headers` are whole lines ended by CRLF, beside those that
+    /// the dialog and the transaction make (Via, Max-Forwards, Route, From, To, Call-ID, CSeq,
+    /// Contact, Content-Length). Takes the next CSeq of the dialog. One
+    /// [`super::SipEvent::Outcome`] follows; for an INVITE one for each 2xx.
     ///
     /// # Errors
     /// Nothing was sent and the CSeq was not used; see [`Refused`].
@@ -148,8 +148,8 @@ impl Sip {
         }
     }
 
-    /// Send a client transaction's request to its next place, or wait for the name. `Err` when there
-    /// is none.
+    /// Send a client transaction's request to its next place, or wait for the name. `Err` when
+    /// there is none.
     pub(super) fn send(&mut self, core: &mut Core, id: ClientId) -> Result<(), ()> {
         let Some(client) = self.clients.pool.get(id.0) else { return Ok(()) };
         let (hop, place) = match self.pick(core, &client.aim) {

@@ -1,9 +1,9 @@
 //! Where a URI leads (RFC 3263), as a pure function of what is cached.
 //!
-//! [`Names::next`] walks NAPTR, SRV and address records from the start each time it is asked. When it
-//! comes to a name that is not cached it says which question to put; when the answer is in, the same
-//! walk gets further. So no request keeps a state of the look-up, and fail-over is the same walk
-//! again, passing over what was tried.
+//! [`Names::next`] walks NAPTR, SRV and address records from the start each time it is asked. When
+//! it comes to a name that is not cached it says which question to put; when the answer is in, the
+//! same walk gets further. So no request keeps a state of the look-up, and fail-over is the same
+//! walk again, passing over what was tried.
 
 use core::net::{IpAddr, SocketAddr};
 
@@ -89,8 +89,8 @@ impl Names {
         self.cache.insert(resolved.query, (end, records.into_boxed_slice()));
     }
 
-    /// The next place for `goal` that is not among the tried ones. `seed` draws among SRV records of
-    /// one priority (RFC 2782), the same way each time.
+    /// The next place for `goal` that is not among the tried ones. `seed` draws among SRV records
+    /// of one priority (RFC 2782), the same way each time.
     pub(super) fn next(&self, now: Instant, goal: &Goal, seed: u64, tried: &[Place]) -> Step {
         let walk = Walk { names: self, now, seed, tried };
         match walk.goal(goal) {

@@ -53,8 +53,8 @@ impl Sip {
         }
     }
 
-    /// Send on a connection, or hand to the shard that holds it. A response whose connection is gone
-    /// goes to the address in its Via by a new one (18.2.2).
+    /// Send on a connection, or hand to the shard that holds it. A response whose connection is
+    /// gone goes to the address in its Via by a new one (18.2.2).
     pub(super) fn send_on_flow(&mut self, core: &mut Core, flow: FlowId, piece: Piece) {
         let ours = flow.shard() == core.config.shard;
         if !ours || self.flows.get(flow).is_some() {

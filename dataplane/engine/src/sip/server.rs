@@ -1,7 +1,7 @@
 //! Non-INVITE server transactions (RFC 3261 17.2.2).
 //!
-//! One that waits for its answer keeps its key; one that is answered keeps key and answer for Timer J
-//! (64*T1, RFC 3261 17.2.2) when it came by datagrams, and nothing when it came by a stream. The
+//! One that waits for its answer keeps its key; one that is answered keeps key and answer for Timer
+//! J (64*T1, RFC 3261 17.2.2) when it came by datagrams, and nothing when it came by a stream. The
 //! retransmission brings everything else that the answer needs.
 
 use alloc::collections::VecDeque;
@@ -37,8 +37,8 @@ struct Completed {
 
 const _: () = assert!(size_of::<Completed>() <= 48);
 
-/// The transactions of a shard. Answered ones are a queue, since all live equally long, with an index
-/// of places by `merge`.
+/// The transactions of a shard. Answered ones are a queue, since all live equally long, with an
+/// index of places by `merge`.
 #[derive(Debug)]
 pub(super) struct Servers {
     waiting: HashTable<TxnKey>,
@@ -59,8 +59,8 @@ impl Servers {
     fn new(max: usize) -> Self {
         Self {
             waiting: HashTable::new(),
-            // All at once: growing would copy tens of megabytes in the middle of the traffic. What is
-            // not used yet is address space alone.
+            // All at once: growing would copy tens of megabytes in the middle of the traffic. What
+            // is not used yet is address space alone.
             completed: VecDeque::with_capacity(max),
             base: 0,
             index: HashTable::with_capacity(max),

@@ -1,4 +1,5 @@
-//! Where a request of ours goes: Request-URI, Route headers and the next hop (RFC 3261 8.1.2, 12.2.1.1).
+//! Where a request of ours goes: Request-URI, Route headers and the next hop (RFC 3261 8.1.2,
+//! 12.2.1.1).
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -80,8 +81,8 @@ pub(super) fn goal(uri: &Uri<'_>) -> Option<Goal> {
     Some(Goal { host, port: uri.port().filter(|port| *port != 0), transport })
 }
 
-/// `nat = "auto"`: the Contact is a private address that the request did not come from, or a literal
-/// address other than the source's. A name says nothing about the source.
+/// `nat = "auto"`: the Contact is a private address that the request did not come from, or a
+/// literal address other than the source's. A name says nothing about the source.
 fn behind_nat(target: &Uri<'_>, source: SocketAddr) -> bool {
     let Some(Host::Address(contact)) = target.host() else { return false };
     let port = target.port().unwrap_or(super::resolve::SIP_PORT);

@@ -103,7 +103,8 @@ fn a_final_response_ends_it() {
     assert_eq!(bench.wait_ms(40_000), []);
 }
 
-/// RFC 3261 8.1.3.3, 17.1.3: two Vias, or another method in the CSeq, are no answer to this request.
+/// RFC 3261 8.1.3.3, 17.1.3: two Vias, or another method in the CSeq, are no answer to this
+/// request.
 #[test]
 fn responses_that_do_not_match() {
     let mut bench = Bench::new();

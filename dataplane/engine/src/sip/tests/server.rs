@@ -152,7 +152,8 @@ fn a_refused_invite_is_answered_again_until_timer_h() {
     assert_eq!(bench.sip.invites.len(), 0);
 }
 
-/// RFC 3261 17.2.1: a repeated INVITE gets the answer; the ACK stops all, and is absorbed for Timer I.
+/// RFC 3261 17.2.1: a repeated INVITE gets the answer; the ACK stops all, and is absorbed for Timer
+/// I.
 #[test]
 fn an_ack_confirms_the_refusal() {
     let mut bench = Bench::new();
