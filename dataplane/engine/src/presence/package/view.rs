@@ -35,10 +35,12 @@ impl View {
             PackageId::DIALOG | PackageId::DIALOG_SLA => State::Dialogs(Dialogs::default()),
             _ => State::Whole(Document::default()),
         };
-        Self { aor: aor.into(), generation: 0, state }
+        // Without watchers a list of watchers is known already: it is empty.
+        let generation = u64::from(matches!(state, State::Watchers(_)));
+        Self { aor: aor.into(), generation, state }
     }
 
-    /// The state's generation: 0 before anything was told.
+    /// The state's generation: 0 before the first `aggregate`.
     pub const fn generation(&self) -> u64 {
         self.generation
     }

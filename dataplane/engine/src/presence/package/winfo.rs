@@ -292,7 +292,7 @@ mod tests {
             1,
             watcher("dave@d.example", WatcherStatus::Terminated, WatcherEvent::Giveup),
         );
-        let text = body(&Winfo.change_body(&view, 1, Wall(2_000_000)).unwrap(), 1);
+        let text = body(&Winfo.change_body(&view, 2, Wall(2_000_000)).unwrap(), 1);
         assert!(text.contains("event=\"giveup\" status=\"terminated\""));
     }
 }
