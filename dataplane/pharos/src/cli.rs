@@ -6,9 +6,10 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{self, Loaded, Overrides, settings::Settings};
+use crate::db::{self, Db};
 
 /// Exit code of a wrong command line or configuration.
-const WRONG_USE: u8 = 2;
+pub(crate) const WRONG_USE: u8 = 2;
 
 const ABOUT: &str = "SIP presence and messaging server";
 
@@ -64,6 +65,9 @@ enum Command {
     Check(CheckArgs),
     /// Print the default configuration, every parameter with its meaning
     Config,
+    /// Look into a data directory, check it, make it smaller, move tables in and out
+    #[command(subcommand)]
+    Db(Db),
 }
 
 #[derive(Args, Clone, Debug, Default)]
@@ -114,6 +118,7 @@ pub(crate) fn main() -> ExitCode {
             print!("{}", config::print::print(&Settings::default()));
             ExitCode::SUCCESS
         }
+        Command::Db(db) => db::run(&db),
     }
 }
 

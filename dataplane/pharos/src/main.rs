@@ -3,6 +3,7 @@
 mod cli;
 mod config;
 mod cores;
+mod db;
 mod probes;
 mod run;
 mod supervisor;
