@@ -175,7 +175,7 @@ proptest! {
     fn uris_never_panic_and_keep_their_bytes(bytes in bytes()) {
         if let Ok(uri) = Uri::parse(&bytes) {
             prop_assert_eq!(uri.as_bytes(), &bytes[..]);
-            prop_assert!(uri == uri.clone());
+            prop_assert!(uri.eq(&uri));
             let _ = uri.write_aor(&mut Vec::new());
         }
     }

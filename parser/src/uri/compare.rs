@@ -11,9 +11,13 @@ const TELLING: [&[u8]; 5] = [b"user", b"ttl", b"method", b"maddr", b"transport"]
 
 impl PartialEq for Uri<'_> {
     /// Whether both name the same resource by RFC 3261 19.1.4. URIs of other schemes than sip, sips,
-    /// pres, im and tel are equal when their bytes are; and so are URIs with more parameters or
-    /// headers than [`MAX_URI_PARAMS`].
+    /// pres, im and tel are equal only when their bytes are; and so are URIs with more parameters
+    /// or headers than [`MAX_URI_PARAMS`].
     fn eq(&self, other: &Self) -> bool {
+        // Also what makes a URI with a repeated parameter (forbidden by 19.1.1) equal to itself.
+        if self.bytes == other.bytes {
+            return true;
+        }
         if self.scheme != other.scheme {
             return false;
         }
@@ -22,7 +26,7 @@ impl PartialEq for Uri<'_> {
                 || uri.headers().iter().nth(MAX_URI_PARAMS).is_some()
         };
         if self.scheme == Scheme::Other || many(self) || many(other) {
-            return self.bytes == other.bytes;
+            return false;
         }
         if self.scheme == Scheme::Tel {
             return same_number(self.user, other.user) && same_tel_params(self, other);
@@ -137,6 +141,7 @@ mod tests {
                 "sip:alice@atlanta.com?subject=project%20x&priority=urgent",
                 "sip:alice@atlanta.com?priority=urgent&subject=project%20x",
             ),
+            ("sip:a@b.com;maddr=c;maddr=d", "sip:a@b.com;maddr=c;maddr=d"),
             ("sip:a@[2001:db8::1]", "sip:a@[2001:DB8:0::1]"),
             ("tel:+1-201-555-0123", "tel:+12015550123"),
             ("pres:a@example.com", "pres:a@EXAMPLE.com"),
