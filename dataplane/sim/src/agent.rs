@@ -58,6 +58,8 @@ pub(crate) struct Agent {
     pub(crate) pending: Vec<Pending>,
     answered: Vec<(String, Option<Vec<u8>>)>,
     serial: u32,
+    /// Where it began: two phones of one user give different names.
+    host: SocketAddr,
 }
 
 impl Agent {
@@ -78,13 +80,14 @@ impl Agent {
             pending: Vec::new(),
             answered: Vec::new(),
             serial: 0,
+            host: address,
         }
     }
 
     /// A new name for a tag, a branch or a Call-ID.
     pub(crate) fn fresh(&mut self, what: &str) -> String {
         self.serial += 1;
-        format!("{what}{}{}", self.user, self.serial)
+        format!("{what}{}{}at{}", self.user, self.serial, self.host.ip())
     }
 
     /// A message has arrived; what the agent answers, if it does.

@@ -12,7 +12,7 @@ pub struct Disk {
     lanes: Vec<MemoryLane>,
     faults: Faults,
     refused: Vec<(usize, Reply)>,
-    now: Instant,
+    pub(crate) now: Instant,
     crashes: u64,
 }
 

@@ -139,9 +139,9 @@ impl Sip {
         self
     }
 
-    /// An attribute of the root element of the body, or of any element before it.
+    /// The first attribute of this name in the body, the XML declaration apart.
     pub fn attribute(&self, name: &str) -> Option<&str> {
-        let (_, rest) = self.body.split_once(&format!(" {name}="))?;
+        let (_, rest) = self.body.split("?>").last()?.split_once(&format!(" {name}="))?;
         let quote = rest.chars().next()?;
         rest[1..].split(quote).next()
     }

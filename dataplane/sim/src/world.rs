@@ -171,7 +171,9 @@ impl World {
 
     /// Make the disk misbehave, or well again.
     pub fn disk<T>(&self, change: impl FnOnce(&mut crate::Disk) -> T) -> T {
-        change(&mut self.0.borrow_mut().air.disk)
+        let mut inner = self.0.borrow_mut();
+        inner.air.disk.now = inner.air.now;
+        change(&mut inner.air.disk)
     }
 
     /// All that passed at the server's door so far.
