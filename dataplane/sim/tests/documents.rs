@@ -205,9 +205,12 @@ fn ringing_shows_in_presence() {
     assert!(ringing.body.contains("Ringing") && ringing.body.contains("open"), "{ringing}");
     call.modify(&dialogs("full", &one("a", "confirmed"))).expect(200);
     assert!(watch.notify().body.contains("<rpid:on-the-phone/>"));
+    call.modify(&dialogs("full", &one("a", "terminated"))).expect(200);
+    let idle = watch.notify();
+    assert!(!idle.body.contains("person") && idle.body.contains("open"), "{idle}");
     call.remove().expect(200);
-    let over = watch.notify();
-    assert!(!over.body.contains("on-the-phone"), "{over}");
+    let gone = watch.notify();
+    assert!(gone.body.contains("closed"), "{gone}");
     check::all(&world.wire());
 }
 

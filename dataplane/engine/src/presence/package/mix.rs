@@ -32,11 +32,16 @@ impl Activity {
     }
 }
 
-/// A PIDF document made of the dialogs, the newest of the presentity's; `None` when there is no
-/// call. `alone`: nothing else is published; a call then shows that the person can be reached.
+/// A PIDF document made of the dialogs, the newest of the presentity's. `alone`: nothing else is
+/// published; then a phone that publishes its dialogs shows that the person can be reached, with a
+/// call or without. `None` when the dialogs add nothing.
 pub(super) fn document(aor: &str, dialogs: &[Published<'_>], alone: bool) -> Option<Vec<u8>> {
-    let activity = dialogs.iter().filter_map(|published| activity(published.body)).max()?;
-    let (element, words) = activity.shown();
+    let activities: Vec<Option<Activity>> =
+        dialogs.iter().filter_map(|published| activity(published.body)).collect();
+    let furthest = activities.iter().copied().max()?;
+    if furthest.is_none() && !alone {
+        return None;
+    }
     let mut out = Vec::with_capacity(512);
     out.extend_from_slice(b"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n<presence");
     for (prefix, namespace) in [("", NAMESPACE), ("dm", DATA_MODEL), ("rpid", RPID)] {
@@ -49,16 +54,21 @@ pub(super) fn document(aor: &str, dialogs: &[Published<'_>], alone: bool) -> Opt
         let tuple = b"<tuple id=\"dialog\"><status><basic>open</basic></status></tuple>";
         out.extend_from_slice(tuple);
     }
-    out.extend_from_slice(b"<dm:person id=\"dialog\"><rpid:activities><rpid:");
-    out.extend_from_slice(element.as_bytes());
-    out.extend_from_slice(b"/></rpid:activities><dm:note>");
-    out.extend_from_slice(words.as_bytes());
-    out.extend_from_slice(b"</dm:note></dm:person></presence>\r\n");
+    if let Some(activity) = furthest {
+        let (element, words) = activity.shown();
+        out.extend_from_slice(b"<dm:person id=\"dialog\"><rpid:activities><rpid:");
+        out.extend_from_slice(element.as_bytes());
+        out.extend_from_slice(b"/></rpid:activities><dm:note>");
+        out.extend_from_slice(words.as_bytes());
+        out.extend_from_slice(b"</dm:note></dm:person>");
+    }
+    out.extend_from_slice(b"</presence>\r\n");
     Some(out)
 }
 
-/// What one publication's dialogs say.
-fn activity(body: &[u8]) -> Option<Activity> {
+/// What one publication's dialogs say: `None` when it cannot be read, `Some(None)` when none of
+/// them is a call.
+fn activity(body: &[u8]) -> Option<Option<Activity>> {
     let info = DialogInfo::read(body).ok()?;
     let each = info.dialogs.iter().filter_map(|dialog| match dialog.state? {
         DialogState::Confirmed => Some(Activity::OnThePhone),
@@ -66,7 +76,7 @@ fn activity(body: &[u8]) -> Option<Activity> {
         _ if dialog.direction == Some("initiator") => Some(Activity::Calling),
         _ => Some(Activity::Ringing),
     });
-    each.max()
+    Some(each.max())
 }
 
 #[cfg(test)]
@@ -102,7 +112,12 @@ mod tests {
             <dialog id='2'><state>confirmed</state></dialog>\
             <dialog id='3'><state>early</state></dialog>";
         insta::assert_snapshot!(mixed(calls, true).unwrap());
-        assert_eq!(mixed("<dialog id='1'><state>terminated</state></dialog>", true), None);
-        assert_eq!(mixed("", true), None);
+        let over = "<dialog id='1'><state>terminated</state></dialog>";
+        assert_eq!(mixed(over, false), None);
+        let idle = mixed(over, true).unwrap();
+        assert!(idle.contains("<basic>open</basic>") && !idle.contains("dm:person"), "{idle}");
+        assert_eq!(document("alice@example.com", &[], true), None);
+        let broken = Published { id: 1, body: b"<", headers: b"" };
+        assert_eq!(document("alice@example.com", &[broken], true), None);
     }
 }
