@@ -36,5 +36,5 @@ for target in "${targets[@]}"; do
   echo "== $target for $seconds s"
   "target/$host/release/$target" -max_total_time="$seconds" -max_len=8192 -timeout=10 \
     -print_final_stats=1 -artifact_prefix="artifacts/$target-" "target/corpus/$target" "${seeds[@]}" \
-    2>&1 | grep -E 'cov:.*(DONE|exec)|SUMMARY|ERROR|panicked|Test unit|stat::number_of_executed' | tail -n 6
+    2>&1 | grep -E 'DONE|SUMMARY|ERROR|panicked|Test unit|number_of_executed'
 done

@@ -125,7 +125,8 @@ fn target<'a>(cursor: &mut Cursor<'a>) -> Result<(&'a [u8], &'a [u8]), ParseErro
     if !cursor.eat(b'<') {
         return Err(cursor.fault(Reason::NameAddr));
     }
-    let is_name = |byte: &u8| scan::is(*byte, TOKEN) || scan::is(*byte, LWS);
+    // Names in letters beyond ASCII come without their quotes often enough.
+    let is_name = |byte: &u8| scan::is(*byte, TOKEN | LWS) || !byte.is_ascii();
     if !display.starts_with(b"\"") && !display.iter().all(is_name) {
         return Err(start.fault(Reason::DisplayName));
     }
@@ -158,6 +159,7 @@ mod tests {
             ("<sip:a@b.com;lr>;tag=1", "", "sip:a@b.com;lr", Some("1")),
             ("A. G. Bell  <sip:a@b.com> ;tag = 1", "A. G. Bell", "sip:a@b.com", Some("1")),
             ("caller<sip:c@b.com>", "caller", "sip:c@b.com", None),
+            ("J\u{fc}rgen <sip:j@b.com>", "J\u{fc}rgen", "sip:j@b.com", None),
             ("\"a <b> \\\"c\\\"\"\r\n <sip:a@b.com>", "a <b> \"c\"", "sip:a@b.com", None),
             ("<sip:a@b.com?x=%3Cy%3E>", "", "sip:a@b.com?x=%3Cy%3E", None),
             ("sip:a@b.com ; tag=1 ; x=\"<\"", "", "sip:a@b.com", Some("1")),

@@ -9,13 +9,18 @@ macro_rules! names {
         #[repr(u8)]
         #[allow(missing_docs)] // each variant is the header of that name
         pub enum Name {
-            $($variant,)*
             /// A name that is not known here; [`crate::Header::name_bytes`] has it.
             Other,
+            $($variant,)*
         }
 
         /// By discriminant: canonical text.
-        static TEXTS: &[&str] = &[$($text,)* ""];
+        static TEXTS: [&str; Name::COUNT] = ["", $($text,)*];
+
+        impl Name {
+            /// How many names there are, [`Name::Other`] among them.
+            pub const COUNT: usize = 1 + [$(Self::$variant),*].len();
+        }
 
         const KNOWN: &[(&str, Name)] =
             &[$(($text, Name::$variant), $(($compact, Name::$variant),)?)*];
@@ -110,9 +115,6 @@ static SLOTS: [u8; 256] = {
 };
 
 impl Name {
-    /// How many names there are, [`Name::Other`] among them.
-    pub const COUNT: usize = Self::Other as usize + 1;
-
     /// The name of these bytes in any case and in compact or full form.
     #[must_use]
     #[inline]

@@ -99,22 +99,23 @@ fn ipv6(inner: &[u8]) -> Option<Ipv6Addr> {
 /// with a hyphen. One dot may follow.
 fn name(bytes: &[u8]) -> Option<u8> {
     scan::step(bytes.len());
-    let mut top = None;
+    let bytes = bytes.strip_suffix(b".").unwrap_or(bytes);
+    let mut top = *bytes.first()?;
     let mut before = b'.';
-    for byte in bytes.strip_suffix(b".").unwrap_or(bytes) {
-        let edge = |byte: u8| matches!(byte, b'.' | b'-');
-        match (before, *byte) {
-            (b'.', byte) if edge(byte) => return None,
-            (b'.', byte) => top = Some(byte),
-            (b'-', b'.') => return None,
-            _ => {}
-        }
+    for byte in bytes {
         if !scan::is(*byte, HOST) {
             return None;
         }
+        // Of the bytes in names only the hyphen and the dot come before the digits.
+        if *byte < b'0' && (before == b'.' || (before == b'-' && *byte == b'.')) {
+            return None;
+        }
+        if before == b'.' {
+            top = *byte;
+        }
         before = *byte;
     }
-    top.filter(|_| !matches!(before, b'.' | b'-'))
+    (before >= b'0').then_some(top)
 }
 
 #[cfg(test)]

@@ -105,14 +105,24 @@ pub(crate) fn split(needle: u8, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((head, tail.get(1..).unwrap_or_default()))
 }
 
+/// [`LWS`] without a look at the table: most bytes are above them all.
+#[inline(always)]
+fn is_blank(byte: u8) -> bool {
+    byte <= b' ' && matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+}
+
 /// Without whitespace and folding at both ends.
 #[inline]
 pub(crate) fn trim(mut bytes: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t' | b'\r' | b'\n', rest @ ..] = bytes {
+    while let [first, rest @ ..] = bytes
+        && is_blank(*first)
+    {
         step(1);
         bytes = rest;
     }
-    while let [rest @ .., b' ' | b'\t' | b'\r' | b'\n'] = bytes {
+    while let [rest @ .., last] = bytes
+        && is_blank(*last)
+    {
         step(1);
         bytes = rest;
     }
@@ -257,7 +267,9 @@ impl<'a> Cursor<'a> {
     /// Passes whitespace and folding.
     #[inline]
     pub(crate) fn lws(&mut self) {
-        while let [b' ' | b'\t' | b'\r' | b'\n', rest @ ..] = self.rest {
+        while let [first, rest @ ..] = self.rest
+            && is_blank(*first)
+        {
             step(1);
             self.rest = rest;
         }
