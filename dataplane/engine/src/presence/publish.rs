@@ -485,6 +485,7 @@ fn valid_body(
         Err(BodyError::NotUnderstood) => Err(refuse(Reject::BodyNotUnderstood, accept)),
         Err(BodyError::Invalid) => Err(Reject::BodyInvalid.into()),
         Err(BodyError::Missing) => Err(Reject::BodyMissing.into()),
+        Err(BodyError::TooLarge) => Err(Reject::BodyTooLarge.into()),
     }
 }
 

@@ -425,6 +425,7 @@ fn asked(core: &Core, message: &Message<'_>, event: &Event<'_>) -> Result<Asked,
             BodyError::MediaType => refuse(Reject::BodyType, types),
             BodyError::NotUnderstood => refuse(Reject::BodyNotUnderstood, types),
             BodyError::Invalid | BodyError::Missing => Reject::BodyInvalid.into(),
+            BodyError::TooLarge => Reject::BodyTooLarge.into(),
         }
     })?;
     let most = core.config.presence.max_expires_subscribe;

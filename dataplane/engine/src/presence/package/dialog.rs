@@ -48,12 +48,17 @@ impl Package for DialogPackage {
     fn validate_publish(&self, publish: &Publish<'_>) -> Result<Accepted, BodyError> {
         publish.needs_body(self.0)?;
         let info = dialog_info::validate(publish.body).map_err(|error| match error {
-            DialogInfoError::Xml(_) | DialogInfoError::Root => BodyError::NotUnderstood,
+            DialogInfoError::Xml(error) => BodyError::of_xml(error),
+            DialogInfoError::Root => BodyError::NotUnderstood,
             _ => BodyError::Invalid,
         })?;
         let previous = publish.previous.and_then(|body| DialogInfo::read(body).ok());
         let merged = previous.and_then(|previous| merge(publish.aor, &previous, &info));
         let body = merged.as_deref().unwrap_or(publish.body);
+        if body.len() > xml::MAX_LENGTH {
+            // Partial documents could add to the publication without end.
+            return Err(BodyError::TooLarge);
+        }
         let fixes = self.0.id == PackageId::DIALOG_SLA && publish.config.bla_fix_remote_target;
         let fixed = if fixes { fix_remote_targets(body) } else { None };
         Ok(fixed.or(merged).map_or(Accepted::AsIs, Accepted::Rewritten))

@@ -30,6 +30,8 @@ mod winfo;
 
 use alloc::vec::Vec;
 
+use pharos_parser::xml::XmlError;
+
 use crate::Wall;
 use crate::config::PresenceConfig;
 
@@ -86,14 +88,22 @@ pub enum BodyError {
     Invalid,
     /// The package demands a body and there is none: 400 (row C71).
     Missing,
+    /// Over a limit of length, depth or count, perhaps only with what it adds to: 413.
+    TooLarge,
 }
 
 impl BodyError {
+    /// For a document that the XML reader refuses.
+    pub(super) const fn of_xml(error: XmlError) -> Self {
+        if error.reason.is_limit() { Self::TooLarge } else { Self::NotUnderstood }
+    }
+
     /// The SIP status that answers it.
     pub const fn status(self) -> u16 {
         match self {
             Self::MediaType | Self::NotUnderstood => 415,
             Self::Invalid | Self::Missing => 400,
+            Self::TooLarge => 413,
         }
     }
 }

@@ -39,7 +39,8 @@ impl Package for Presence {
         publish.needs_body(&INFO)?;
         match pidf::validate(publish.body) {
             Ok(()) => Ok(Accepted::AsIs),
-            Err(PidfError::Xml(_) | PidfError::Root) => Err(BodyError::NotUnderstood),
+            Err(PidfError::Xml(error)) => Err(BodyError::of_xml(error)),
+            Err(PidfError::Root) => Err(BodyError::NotUnderstood),
             Err(_) => Err(BodyError::Invalid),
         }
     }

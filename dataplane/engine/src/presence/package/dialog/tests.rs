@@ -1,5 +1,5 @@
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use proptest::collection::vec;
@@ -236,6 +236,25 @@ fn partial_publications_are_merged() {
         |state: &str| info("full", &format!("<dialog id='1'><state>{state}</state></dialog>"));
     let (over, ringing) = (bare("terminated"), bare("early"));
     assert_eq!(publish(&DIALOG, Some(&over), &ringing).unwrap(), ringing, "a new call on the line");
+}
+
+/// Partial publications add up to a document that still has the bounds of one.
+#[test]
+fn partial_publications_do_not_grow_without_end() {
+    let many = |from: usize| -> String {
+        (from..from + 400).map(|id| dialog(&id.to_string(), "early")).collect()
+    };
+    let mut stored = info("full", &many(0));
+    for round in 1..9 {
+        match publish(&DIALOG, Some(&stored), &info("partial", &many(round * 400))) {
+            Ok(merged) => stored = merged,
+            Err(error) => {
+                assert_eq!((error, round), (BodyError::TooLarge, 2));
+                return;
+            }
+        }
+    }
+    panic!("{} bytes", stored.len());
 }
 
 /// C71 and RFC 3903 6.

@@ -60,6 +60,8 @@ fn bodies_are_judged() {
     assert_eq!(publish(b"<presence entity='x'/>"), Err(BodyError::NotUnderstood));
     assert_eq!(publish(pidf_of("<tuple/>").as_bytes()), Err(BodyError::Invalid));
     assert_eq!(publish(b""), Err(BodyError::Missing));
+    let deep = pidf_of(&["<x>".repeat(40), "</x>".repeat(40)].concat());
+    assert_eq!(publish(deep.as_bytes()), Err(BodyError::TooLarge));
     assert_eq!((BodyError::NotUnderstood.status(), BodyError::Invalid.status()), (415, 400));
 }
 
