@@ -12,7 +12,7 @@ use pharos_storage::{ObjectId, Op, Request, Token};
 use rand_core::{Rng, SeedableRng};
 use smallvec::SmallVec;
 
-use crate::counters::{Count, Counters};
+use crate::counters::{Count, Counters, Sample};
 use crate::io::{Level, Log, Mesh, Query, Reply};
 use crate::limits;
 use crate::net::{FlowId, ListenerId, ShardId, Transport, shard_of};
@@ -244,6 +244,27 @@ impl Core {
 
     pub(crate) fn poll_output(&mut self) -> Option<Output<'_>> {
         self.outputs.poll()
+    }
+
+    /// See [`crate::Shard::check`].
+    pub(crate) fn check(&self) {
+        let waiting = self.stores.waiting.iter().filter(|(_, owner)| owner.is_some()).count();
+        assert_eq!(waiting, self.stores.len, "storage requests are counted");
+        assert!(self.stores.waiting.front().is_none_or(|(_, owner)| owner.is_some()));
+    }
+
+    /// What there is, for metrics.
+    pub(crate) fn gauges(&self, out: &mut Vec<Sample>) {
+        let gauge = |name, help, value: usize| Sample {
+            name,
+            help,
+            counter: false,
+            label: None,
+            value: value as u64,
+        };
+        out.push(gauge("timers", "Timers set.", self.timers.len()));
+        let help = "Storage requests that have no reply yet.";
+        out.push(gauge("store_requests_under_way", help, self.stores.len));
     }
 
     /// Nothing waits to be polled.

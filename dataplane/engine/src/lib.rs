@@ -12,6 +12,7 @@ extern crate alloc;
 pub mod config;
 pub mod core;
 pub mod counters;
+mod invariants;
 pub mod io;
 pub mod limits;
 pub mod map;

@@ -27,7 +27,11 @@ pub fn route(core: &Core, msg: &Message<'_>, head: &Essential<'_>, aor: &mut Vec
     let method = head.cseq.method;
     let local = head.to.tag();
     match method {
-        Method::Options => Route::Anyone,
+        Method::Options => match read_uri(msg.request_uri()) {
+            Ok(uri) if is_served(uri.scheme()) => Route::Anyone,
+            Ok(_) => Route::Refuse(Reject::Scheme),
+            Err(reject) => Route::Refuse(reject),
+        },
         Method::Publish => by_aor(core, head, msg.request_uri(), aor),
         Method::Subscribe => match local.map(|tag| core.keys.read_token(tag)) {
             None => new_subscription(core, msg, head, aor),
@@ -40,10 +44,10 @@ pub fn route(core: &Core, msg: &Message<'_>, head: &Essential<'_>, aor: &mut Vec
         },
         // No dialog is checked by these: their transactions live where the INVITE's would.
         Method::Invite | Method::Cancel | Method::Ack => {
-            let uri = msg.request_uri().and_then(|uri| Uri::parse(uri).ok());
-            match uri.map(|uri| uri.write_aor(aor)) {
-                Some(Ok(())) => Route::Owner(core.aor_hash(aor)),
-                _ => Route::Refuse(Reject::Scheme),
+            match read_uri(msg.request_uri()).map(|uri| uri.write_aor(aor)) {
+                Ok(Ok(())) => Route::Owner(core.aor_hash(aor)),
+                Ok(Err(_)) => Route::Refuse(Reject::Scheme),
+                Err(reject) => Route::Refuse(reject),
             }
         }
         // We subscribe to nothing, so no NOTIFY has a dialog here. One of our own that comes back
@@ -57,8 +61,9 @@ pub fn route(core: &Core, msg: &Message<'_>, head: &Essential<'_>, aor: &mut Vec
 }
 
 fn by_aor(core: &Core, head: &Essential<'_>, uri: Option<&[u8]>, aor: &mut Vec<u8>) -> Route {
-    let Some(uri) = uri.and_then(|uri| Uri::parse(uri).ok()) else {
-        return Route::Refuse(Reject::Scheme);
+    let uri = match read_uri(uri) {
+        Ok(uri) => uri,
+        Err(reject) => return Route::Refuse(reject),
     };
     match write_local_aor(core, &uri, aor) {
         Ok(()) => Route::Owner(core.aor_hash(aor)),
@@ -68,6 +73,15 @@ fn by_aor(core: &Core, head: &Essential<'_>, uri: Option<&[u8]>, aor: &mut Vec<u
         }
         Err(reject) => Route::Refuse(reject),
     }
+}
+
+fn read_uri(uri: Option<&[u8]>) -> Result<Uri<'_>, Reject> {
+    Uri::parse(uri.unwrap_or_default()).map_err(|_| Reject::Malformed)
+}
+
+/// The schemes that name an AoR (row C92).
+fn is_served(scheme: Scheme) -> bool {
+    matches!(scheme, Scheme::Sip | Scheme::Sips | Scheme::Pres | Scheme::Im)
 }
 
 /// An initial SUBSCRIBE: by the Request-URI, dialog;sla by row C15.
@@ -111,7 +125,7 @@ fn new_subscription(
 /// The domain is not ours, or the URI has no user or is of a scheme without AoRs.
 pub fn write_local_aor(core: &Core, uri: &Uri<'_>, out: &mut Vec<u8>) -> Result<(), Reject> {
     let start = out.len();
-    if !matches!(uri.scheme(), Scheme::Sip | Scheme::Sips | Scheme::Pres | Scheme::Im) {
+    if !is_served(uri.scheme()) {
         return Err(Reject::Scheme);
     }
     uri.write_aor(out).map_err(|_| Reject::Scheme)?;

@@ -13,8 +13,8 @@ use crate::{Command, Config, Core, Input, Instant, Mesh, Now, Output, Reply, Tim
 
 /// One core's share of the server, pure.
 pub struct Shard {
-    core: Core,
-    sip: Sip,
+    pub(crate) core: Core,
+    pub(crate) sip: Sip,
     presence: Presence,
     /// Room for the AoR of the request in hand.
     aor: Vec<u8>,
@@ -121,6 +121,7 @@ impl Shard {
     fn metrics(&mut self, id: u64) {
         let mut samples = Vec::new();
         self.core.counters.write(&mut samples);
+        self.core.gauges(&mut samples);
         self.sip.gauges(&mut samples);
         self.presence.gauges(&mut samples);
         self.core.emit_reply(id, Reply::Metrics(Box::new(samples)));

@@ -130,6 +130,24 @@ impl Clients {
         (used as usize) < CLIENTS_PER_DESTINATION_MAX
     }
 
+    pub(super) fn no_tcp_len(&self) -> usize {
+        self.no_tcp.len()
+    }
+
+    /// The windows count exactly the transactions that wait for an answer, and each of those has
+    /// its timer.
+    pub(super) fn check(&self) {
+        let mut total = 0;
+        for (_, client) in self.pool.iter() {
+            assert!(client.timer.is_some(), "a transaction ends by itself");
+            if matches!(client.state, State::Trying | State::Proceeding) {
+                assert!(client.hop.is_some_and(|hop| self.windows.contains_key(&hop.peer)));
+                total += 1;
+            }
+        }
+        assert_eq!(self.windows.values().sum::<u32>(), total);
+    }
+
     /// A request takes its place in the window of its destination.
     pub(super) fn enter(&mut self, peer: SocketAddr) {
         *self.windows.entry(peer).or_insert(0) += 1;

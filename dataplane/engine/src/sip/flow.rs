@@ -60,6 +60,14 @@ impl Flows {
         self.flows.len()
     }
 
+    /// The index by peer leads to connections there are.
+    pub(super) fn check(&self) {
+        for (place, id) in &self.by_peer {
+            let flow = self.flows.get(id);
+            assert!(flow.is_some_and(|flow| (flow.peer, flow.transport) == *place));
+        }
+    }
+
     pub(super) fn get(&self, id: FlowId) -> Option<&Flow> {
         self.flows.get(&id)
     }

@@ -200,7 +200,7 @@ impl Sip {
             }
             Match::Merged | Match::New => {}
         }
-        if let Some(reject) = self.check(&incoming) {
+        if let Some(reject) = self.objection(&incoming) {
             self.refuse_asked(core, &asked, reject);
             return None;
         }
@@ -208,15 +208,13 @@ impl Sip {
     }
 
     /// What a new request is refused for before anybody looks into it.
-    fn check(&self, incoming: &Incoming<'_>) -> Option<Reject> {
+    fn objection(&self, incoming: &Incoming<'_>) -> Option<Reject> {
         if self.draining {
             Some(Reject::Draining)
         } else if self.servers.is_full() {
             Some(Reject::TransactionsFull)
         } else if unsupported(incoming.msg) {
             Some(Reject::BadExtension)
-        } else if incoming.msg.body().is_err() {
-            Some(Reject::Malformed)
         } else {
             None
         }
@@ -266,12 +264,9 @@ impl Sip {
     }
 
     fn refuse_asked(&mut self, core: &mut Core, asked: &Asked<'_>, why: Reject) {
-        let answerable = asked.msg.via().is_ok()
-            && [Name::From, Name::To, Name::CallId, Name::CSeq]
-                .iter()
-                .all(|name| asked.msg.has(*name));
         let answer = self.rejected(core, asked, why);
-        if answer.status == 0 || !answerable || asked.msg.method() == Some(Method::Ack) {
+        let answerable = asked.msg.has(Name::Via) && asked.msg.method() != Some(Method::Ack);
+        if answer.status == 0 || !answerable {
             return;
         }
         self.send_answer(core, asked, answer);
@@ -300,7 +295,14 @@ fn readable<'m>(msg: &Message<'m>) -> Result<Essential<'m>, Reject> {
         Some(_) => return Err(Reject::Malformed),
         None => {}
     }
-    msg.essential().map_err(|_| Reject::Malformed)
+    let head = msg.essential().map_err(|error| match (error.reason, msg.method()) {
+        // Whatever CSeq says: a method that nobody knows.
+        (Reason::CSeqMethod, Some(Method::Other(_))) => Reject::UnknownMethod,
+        _ => Reject::Malformed,
+    })?;
+    // A datagram that ends before its body does (18.3).
+    msg.body().map_err(|_| Reject::Malformed)?;
+    Ok(head)
 }
 
 /// RFC 3261 17.2.3. A branch without the cookie (RFC 2543) is told apart by the whole top Via and
@@ -371,7 +373,8 @@ fn log_reject(core: &mut Core, asked: &Asked<'_>, why: Reject) {
             why.name(),
         );
         if why == Reject::Malformed
-            && let Some(fault) = msg.fault().or_else(|| msg.essential().err())
+            && let Some(fault) =
+                msg.fault().or_else(|| msg.essential().err()).or_else(|| msg.body().err())
         {
             let _ = write!(line, ", {fault}");
         }

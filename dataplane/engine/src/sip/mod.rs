@@ -21,6 +21,7 @@ pub mod dialog;
 mod flow;
 pub mod incoming;
 mod intake;
+mod invariants;
 mod invite;
 pub mod listen;
 mod request;

@@ -70,6 +70,10 @@ impl Names {
         Self { cache: Map::with_hasher(hashing) }
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.cache.len()
+    }
+
     /// Keep an answer. Of the records as many as [`RECORDS_MAX`].
     pub(super) fn learn(&mut self, now: Instant, resolved: Resolved) {
         let seconds = if resolved.failed {

@@ -83,6 +83,16 @@ impl Servers {
         self.waiting.len() >= DEFERRED_MAX || self.len() >= self.max
     }
 
+    /// The index has one entry for each answered transaction, which leads to it.
+    pub(super) fn check(&self) {
+        assert_eq!(self.index.len(), self.completed.len());
+        assert!(self.completed.len() <= self.max);
+        for (place, entry) in self.completed.iter().enumerate() {
+            let serial = self.base.wrapping_add(place as u32);
+            assert!(self.index.find(entry.key.merge, |it| *it == serial).is_some());
+        }
+    }
+
     /// What this request is.
     pub(super) fn find(&mut self, now: Instant, key: TxnKey) -> Match {
         self.expire(now);
