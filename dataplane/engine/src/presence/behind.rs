@@ -80,10 +80,17 @@ impl Presence {
             };
             self.quota -= 1;
             match dirty {
-                Dirty::Publication(id) => self.store_publication(core, id),
+                Dirty::Publication(id) => self.write_back(core, id),
                 Dirty::Subscription(id) => self.store_subscription(core, id),
             }
             *left -= 1;
+        }
+    }
+
+    fn write_back(&mut self, core: &mut Core, id: PublicationId) {
+        // It may have been written at once meanwhile.
+        if self.tables.publications.get(id).is_some_and(|publication| publication.dirty) {
+            self.store_publication(core, id, ObjectId(0));
         }
     }
 
@@ -92,24 +99,35 @@ impl Presence {
         self.quota > 0 && !self.dirty.is_empty()
     }
 
-    fn store_publication(&mut self, core: &mut Core, id: PublicationId) {
+    /// Write a publication back, and with it, whole or not at all, the end of a body it had.
+    pub(super) fn store_publication(
+        &mut self,
+        core: &mut Core,
+        id: PublicationId,
+        old_body: ObjectId,
+    ) {
         let Some(publication) = self.tables.publications.get(id) else { return };
-        if publication.state.removed && !publication.stored {
-            self.tables.publications[id].dirty = false;
-            return;
-        }
         let body_object = publication.body_object;
-        let mut ops: SmallVec<[Op; 2]> =
-            smallvec![self.put_publication(id, &publication.state, body_object)];
+        let mut ops: SmallVec<[Op; 2]> = SmallVec::new();
+        // What was made and removed within a period never comes to the store.
+        if publication.stored || !publication.state.removed {
+            ops.push(self.put_publication(id, &publication.state, body_object));
+        }
         if publication.body_dirty && body_object != ObjectId(0) {
             let bytes = publication.body.clone();
             ops.push(Op::Put { id: body_object, kind: Kind::Body, bytes });
         }
-        core.store_unasked(self.tables.owner(publication.topic).hash, ops);
+        if publication.stored && old_body != ObjectId(0) && old_body != body_object {
+            ops.push(Op::Remove { id: old_body });
+        }
+        let hash = self.tables.owner(publication.topic).hash;
         let publication = &mut self.tables.publications[id];
         publication.dirty = false;
         publication.body_dirty = false;
-        publication.stored = true;
+        if !ops.is_empty() {
+            publication.stored = true;
+            core.store_unasked(hash, ops);
+        }
     }
 
     fn store_subscription(&mut self, core: &mut Core, id: SubscriptionId) {
@@ -128,8 +146,8 @@ impl Presence {
         }
     }
 
-    /// How an object leaves the store: its record says that it is over, unless the stored version is
-    /// not the last one.
+    /// How an object leaves the store: its record says that it is over, unless the stored version
+    /// is not the last one.
     pub(super) const fn leaving(id: ObjectId, dirty: bool) -> Op {
         if dirty { Op::Remove { id } } else { Op::Forget { id } }
     }

@@ -1,4 +1,5 @@
-//! Presence: PUBLISH (RFC 3903), SUBSCRIBE and NOTIFY (RFC 6665), composition and the event packages.
+//! Presence: PUBLISH (RFC 3903), SUBSCRIBE and NOTIFY (RFC 6665), composition and the event
+//! packages.
 //!
 //! | file | what |
 //! | --- | --- |
@@ -140,6 +141,7 @@ impl Presence {
     /// A PUBLISH or SUBSCRIBE to answer.
     pub fn on_request(&mut self, core: &mut Core, sip: &mut Sip, incoming: Incoming<'_>) {
         self.admit(core, sip, &incoming);
+        self.work(core, sip);
     }
 
     /// What became of a request of ours.
@@ -165,6 +167,7 @@ impl Presence {
             }
             StoreOwner::Reserve(id) => self.on_reserved(core, sip, id, result.is_ok()),
         }
+        self.work(core, sip);
     }
 
     /// A timer of ours fired.

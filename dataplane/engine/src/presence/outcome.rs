@@ -110,8 +110,8 @@ impl Presence {
         self.note_subscription(core, id, false);
     }
 
-    /// Again after what the peer says, or after 32, 64, 128 ... seconds with jitter: no sooner than a
-    /// silent peer would have been given up.
+    /// Again after what the peer says, or after 32, 64, 128 ... seconds with jitter: no sooner than
+    /// a silent peer would have been given up.
     fn retry_later(&mut self, core: &mut Core, id: SubscriptionId, after: Option<u32>) {
         let rare = self.tables.subscriptions[id].rare();
         rare.failures = rare.failures.saturating_add(1);
@@ -139,7 +139,8 @@ impl Presence {
         self.release(core, id);
     }
 
-    /// After the last NOTIFY: out of memory and out of the store, unless it is kept to answer repeats.
+    /// After the last NOTIFY: out of memory and out of the store, unless it is kept to answer
+    /// repeats.
     pub(super) fn release(&mut self, core: &mut Core, id: SubscriptionId) {
         let Some(subscription) = self.tables.subscriptions.get(id) else { return };
         if subscription.delivery == Delivery::InFlight || subscription.timer.is_some() {

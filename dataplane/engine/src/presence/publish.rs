@@ -1,4 +1,5 @@
-//! PUBLISH (RFC 3903 section 6, rows C70-C83): the eight steps, then what each outcome does to memory.
+//! PUBLISH (RFC 3903 section 6, rows C70-C83): the eight steps, then what each outcome does to
+//! memory.
 
 use alloc::boxed::Box;
 
@@ -333,16 +334,8 @@ impl Presence {
                 (answer, After::Nothing)
             }
             Change::Modify { id, state, body_object, body } => {
-                let topic = self.tables.publications[id].topic;
-                self.look(core, topic);
                 let answer = published(state.answered);
-                let publication = &mut self.tables.publications[id];
-                publication.state = state;
-                publication.body = body;
-                publication.body_object = body_object;
-                self.tables.move_to_front(id);
-                self.set_publication_timer(core, id);
-                self.note_publication(core, id, true, stored);
+                let topic = self.apply_modification(core, id, (state, body_object, body), stored);
                 (answer, After::Changed(topic))
             }
             Change::Remove(id, state) => {
@@ -355,19 +348,43 @@ impl Presence {
         }
     }
 
+    /// A new document instead of the old one, which may lose its object.
+    fn apply_modification(
+        &mut self,
+        core: &mut Core,
+        id: PublicationId,
+        (state, body_object, body): (State, ObjectId, Box<[u8]>),
+        stored: bool,
+    ) -> TopicId {
+        let topic = self.tables.publications[id].topic;
+        self.look(core, topic);
+        let publication = &mut self.tables.publications[id];
+        publication.state = state;
+        publication.body = body;
+        let old = core::mem::replace(&mut publication.body_object, body_object);
+        self.tables.move_to_front(id);
+        self.set_publication_timer(core, id);
+        if stored || body_object == old {
+            self.note_publication(core, id, true, stored);
+        } else {
+            self.tables.publications[id].body_dirty = true;
+            self.store_publication(core, id, old);
+        }
+        topic
+    }
+
     /// A removed publication keeps its small state for as long as repeats may come.
     fn apply_removal(&mut self, core: &mut Core, id: PublicationId, state: State, stored: bool) {
         let publication = &mut self.tables.publications[id];
         let body_object = core::mem::replace(&mut publication.body_object, ObjectId(0));
         publication.state = state;
         publication.body = Box::default();
-        let ever_stored = publication.stored;
-        if !stored && ever_stored && body_object != ObjectId(0) {
-            let hash = self.tables.owner(self.tables.publications[id].topic).hash;
-            core.store_unasked(hash, smallvec![Op::Remove { id: body_object }]);
-        }
         self.set_publication_timer(core, id);
-        self.note_publication(core, id, false, stored);
+        if stored {
+            self.note_publication(core, id, false, true);
+        } else {
+            self.store_publication(core, id, body_object);
+        }
     }
 
     /// Put the stored object back to what memory says.
@@ -441,8 +458,8 @@ impl Presence {
     }
 }
 
-/// Seconds granted (row C72): the package's default, at most the maximum; too little is refused, but
-/// never an hour or more (RFC 6665 4.2.1.1).
+/// Seconds granted (row C72): the package's default, at most the maximum; too little is refused,
+/// but never an hour or more (RFC 6665 4.2.1.1).
 pub(super) fn granted(core: &Core, package: PackageId, asked: Option<u32>) -> Result<u32, Refusal> {
     let presence = &core.config.presence;
     let expires = asked.unwrap_or_else(|| package.info().default_expires);

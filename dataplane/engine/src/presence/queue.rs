@@ -1,6 +1,6 @@
 //! One change of an AoR at a time: validate, store, and on `Stored` apply, answer, notify
-//! (architecture.md section 6). The next change waits, so nothing is visible before it is durable and
-//! a failed commit has nothing to undo.
+//! (architecture.md section 6). The next change waits, so nothing is visible before it is durable
+//! and a failed commit has nothing to undo.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -296,7 +296,6 @@ impl Presence {
                 self.deliver(core, sip, subscription);
             }
         }
-        self.work(core, sip);
     }
 
     /// Run `job` now, or after the change under way.

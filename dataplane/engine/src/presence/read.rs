@@ -1,5 +1,5 @@
-//! What PUBLISH, SUBSCRIBE and the answers to NOTIFY say, in the terms of presence. Everything that is
-//! read out of a message by this system is read here.
+//! What PUBLISH, SUBSCRIBE and the answers to NOTIFY say, in the terms of presence. Everything that
+//! is read out of a message by this system is read here.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -141,8 +141,8 @@ pub(super) fn watcher(core: &Core, head: &Essential<'_>) -> Result<Box<str>, Ref
     Ok(aor.into())
 }
 
-/// Accept takes the package's documents (row C100). Without Accept, and where there are no documents,
-/// it does.
+/// Accept takes the package's documents (row C100). Without Accept, and where there are no
+/// documents, it does.
 pub(super) fn accepts(message: &Message<'_>, notify_type: &str) -> Result<bool, Refusal> {
     if notify_type.is_empty() || !message.has(Name::Accept) {
         return Ok(true);

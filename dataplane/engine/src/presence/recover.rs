@@ -1,9 +1,9 @@
 //! From the store back into memory, and who is to be told what after a restart
 //! (architecture.md section 5).
 //!
-//! After an unclean stop nobody knows what the watchers have, so each gets the whole state. What ended
-//! meanwhile gets its end told in either case: a publication by its offline document, a subscription
-//! by `terminated;reason=timeout`. All of it jittered and paced.
+//! After an unclean stop nobody knows what the watchers have, so each gets the whole state. What
+//! ended meanwhile gets its end told in either case: a publication by its offline document, a
+//! subscription by `terminated;reason=timeout`. All of it jittered and paced.
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;

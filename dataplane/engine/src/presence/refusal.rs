@@ -15,7 +15,8 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    /// Counted and ready to be sent. A 503 says when to come back, spread so that not all do at once.
+    /// Counted and ready to be sent. A 503 says when to come back, spread so that not all do at
+    /// once.
     pub(super) fn answer(self, core: &mut Core) -> Answer {
         core.counters.reject(self.reject);
         let status = self.reject.status();

@@ -1,6 +1,7 @@
 //! Places for many small things, named by handles that die with the thing.
 //!
-//! Storage grows by blocks of 256, so that a million things never move and no growth copies them all.
+//! Storage grows by blocks of 256, so that a million things never move and no growth copies them
+//! all.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -67,7 +68,8 @@ enum Slot<T> {
 
 const NONE: u32 = u32::MAX;
 
-/// A collection with a limit. Order of iteration is order of places: the same inputs, the same order.
+/// A collection with a limit. Order of iteration is order of places: the same inputs, the same
+/// order.
 pub(super) struct Slab<T> {
     blocks: Vec<Box<[Slot<T>]>>,
     free: u32,

@@ -86,12 +86,7 @@ impl Presence {
         if let Some(known) = self.tables.dialog(head.call_id, tag.as_bytes(), remote_tag) {
             // After a crash a repeat looks new; the tag it derives does not.
             let known = &self.tables.subscriptions[known];
-            let repeated = known.last_request == last_request;
-            let answer = subscribed(core, known.status, known.answered);
-            return match repeated {
-                true => Ok(Decided::Answer(answer)),
-                false => Err(Reject::Merged.into()),
-            };
+            return Ok(Decided::Answer(subscribed(core, known.status, known.answered)));
         }
         self.subscribe_new(core, request, &event, last_request)
     }
@@ -337,8 +332,8 @@ impl Presence {
         self.note_subscription(core, id, stored);
     }
 
-    /// A subscription is over: no watcher any more, and the presentity learns it. Its last NOTIFY is
-    /// still to be sent.
+    /// A subscription is over: no watcher any more, and the presentity learns it. Its last NOTIFY
+    /// is still to be sent.
     pub(super) fn retire(&mut self, core: &mut Core, id: SubscriptionId, event: WatcherEvent) {
         let pending = self.tables.subscriptions[id].status == Status::Pending;
         self.leave_fan(id);

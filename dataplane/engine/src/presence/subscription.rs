@@ -166,8 +166,8 @@ pub struct Row {
     pub(super) next: Option<RowId>,
     /// Its stored record.
     pub(super) object: ObjectId,
-    /// Names it in winfo documents: the object of the subscription it was, so that a reader sees one
-    /// watcher change its state (RFC 3858 4.3).
+    /// Names it in winfo documents: the object of the subscription it was, so that a reader sees
+    /// one watcher change its state (RFC 3858 4.3).
     pub(super) name: u64,
     /// Watcher AoR.
     pub(super) watcher: Box<str>,

@@ -208,7 +208,8 @@ impl Tables {
         self.topics[topic].subscriptions
     }
 
-    /// Keep a subscription, findable by its dialog but not linked to its topic; `None` at the limit.
+    /// Keep a subscription, findable by its dialog but not linked to its topic; `None` at the
+    /// limit.
     pub(super) fn add_subscription(&mut self, new: Subscription) -> Option<SubscriptionId> {
         let hash = self.keys.aor(&new.dialog.local_tag);
         let topic = new.topic;

@@ -26,6 +26,8 @@ impl Presence {
         for topic in self.touched(core, topic) {
             if self.tables.topics[topic].watchers > 0 && self.tables.topics[topic].view.is_none() {
                 self.tables.topics[topic].view = Some(Box::new(self.composed(core, topic)));
+                // Generations of a new view begin anew.
+                self.memo = None;
             }
         }
     }

@@ -1,5 +1,5 @@
-//! Watcher information (RFC 3857): who watches a topic, told to the presentity, and the watchers that
-//! wait for permission without a subscription (rows C13, C62, C116).
+//! Watcher information (RFC 3857): who watches a topic, told to the presentity, and the watchers
+//! that wait for permission without a subscription (rows C13, C62, C116).
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -43,6 +43,7 @@ impl Presence {
             self.fill_watchers(winfo, &mut view);
             Box::new(view)
         });
+        self.memo = None;
         view.set_watcher(name, watcher);
         self.tables.topics[winfo].view = Some(view);
         self.start_fan(winfo);

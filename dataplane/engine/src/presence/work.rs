@@ -1,5 +1,5 @@
-//! Work lists: what takes more than one turn. At most 64 outputs a call, so that no presentity, however
-//! popular, keeps the others waiting (architecture.md section 3).
+//! Work lists: what takes more than one turn. At most 64 outputs a call, so that no presentity,
+//! however popular, keeps the others waiting (architecture.md section 3).
 
 use core::net::SocketAddr;
 
@@ -125,7 +125,7 @@ impl Presence {
             *left -= usize::from(self.deliver(core, sip, id));
         }
         // Those not looked at yet have the next turn.
-        self.window_opened = *left == 0 && !self.blocked.is_empty();
+        self.window_opened |= *left == 0 && !self.blocked.is_empty();
     }
 
     /// When there is something to go on with.
