@@ -1,4 +1,5 @@
-//! The records: plain values here, rkyv archives behind a version byte in a lane ([`crate::codec`]).
+//! The records: plain values here, rkyv archives behind a version byte in a lane
+//! ([`crate::codec`]).
 //!
 //! A change of any field changes the format: the old shape moves to `upgrade.rs` under its number,
 //! [`crate::codec::Record::VERSION`] rises, and the golden bytes in the tests are made anew.
@@ -10,8 +11,8 @@ use alloc::vec::Vec;
 
 use rkyv::{Archive, Deserialize, Serialize};
 
-/// A published document's state, [`crate::Kind::Publication`] (row C60). The body is an object of its
-/// own, so that a refresh writes only this.
+/// A published document's state, [`crate::Kind::Publication`] (row C60). The body is an object of
+/// its own, so that a refresh writes only this.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Archive, Serialize, Deserialize)]
 pub struct Publication {
     /// Presentity.
@@ -24,7 +25,8 @@ pub struct Publication {
     pub previous_etag: String,
     /// End, wall clock.
     pub expires: u64,
-    /// First publication, wall clock.
+    /// Last change of the document (row C60 `received_time`), wall clock: the newest is composed
+    /// first.
     pub received: u64,
     /// The object that holds the body; 0 when there is none.
     pub body: u64,
@@ -77,7 +79,8 @@ pub struct Subscription {
     pub expires: u64,
     /// Start, wall clock (winfo `duration-subscribed`).
     pub since: u64,
-    /// Row C64: 1 active, 2 pending, 3 terminated, 4 waiting. Terminated stays only to answer repeats.
+    /// Row C64: 1 active, 2 pending, 3 terminated, 4 waiting. Terminated stays only to answer
+    /// repeats.
     pub status: u8,
     /// Subscription-State reason or winfo event.
     pub reason: String,

@@ -179,6 +179,45 @@ fn a_fetch_without_permission_leaves_a_waiting_watcher() {
     assert!(winfo.notify().body.contains("status=\"waiting\""));
 }
 
+/// C121: what was changed last comes first, also after a crash; a refresh is no change.
+#[test]
+fn the_newest_document_stays_the_newest_over_a_crash() {
+    let world = World::default();
+    let (alice, bob) = (world.phone("alice"), world.phone("bob"));
+    let old = alice.publish(&pidf_with_note("alice", "p", "closed", "old"));
+    world.advance(MINUTE);
+    let new = alice.publish(&pidf_with_note("alice", "p", "open", "new"));
+    world.advance(MINUTE);
+    old.refresh().expect(200);
+    let shown = |phone: &pharos_sim::Phone| phone.subscribe("alice", "presence").notify().body;
+    assert!(shown(&bob).contains("new"));
+    world.crash();
+    assert!(shown(&bob).contains("new"));
+    old.modify(&pidf_with_note("alice", "p", "open", "newest")).expect(200);
+    new.refresh().expect(200);
+    world.crash();
+    assert!(shown(&bob).contains("newest"));
+}
+
+/// RFC 3858 4.3: each watcher has a name of its own, fetchers too.
+#[test]
+fn two_who_fetched_wait_apart() {
+    let world = World::new(|setup| setup.config.presence.force_active = false);
+    let (alice, bob, carol) = (world.phone("alice"), world.phone("bob"), world.phone("carol"));
+    let winfo = alice.subscribe("alice", "presence.winfo");
+    winfo.notify();
+    for phone in [&bob, &carol, &bob] {
+        let fetch = phone.subscribe_request("alice", "presence").set("Expires", 0);
+        phone.subscribe_by(&fetch).notify();
+        world.settle();
+    }
+    assert_eq!(winfo.notifies().len(), 3, "a second fetch is no news");
+    winfo.refresh(600).expect(200);
+    world.settle();
+    let state = winfo.last();
+    assert_eq!(state.body.matches("status=\"waiting\"").count(), 2, "{state}");
+}
+
 /// The end of a subscription over a crash: its last NOTIFY goes out, numbered above all before it.
 #[test]
 fn a_last_notify_survives_a_crash() {

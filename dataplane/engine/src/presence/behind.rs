@@ -111,7 +111,12 @@ impl Presence {
         let mut ops: SmallVec<[Op; 2]> = SmallVec::new();
         // What was made and removed within a period never comes to the store.
         if publication.stored || !publication.state.removed {
-            ops.push(self.put_publication(id, &publication.state, body_object));
+            ops.push(self.put_publication(
+                id,
+                &publication.state,
+                body_object,
+                publication.received,
+            ));
         }
         if publication.body_dirty && body_object != ObjectId(0) {
             let bytes = publication.body.clone();

@@ -60,7 +60,8 @@ impl Presence {
             return None;
         }
         let (topic, shown) = (subscription.topic, subscription.shown);
-        let since = (shown > 0 && !subscription.owed).then_some(shown);
+        let all = shown == 0 || subscription.owed || subscription.whole;
+        let since = (!all).then_some(shown);
         self.look(core, topic);
         self.document(topic, since, core.now.wall)
     }
@@ -110,9 +111,9 @@ impl Presence {
         subscription.delivery = Delivery::InFlight;
         subscription.owed = false;
         subscription.gone = subscription.status == Status::Terminated;
-        if let Some(rare) = subscription.rare.as_mut() {
-            rare.bare = false;
-        }
+        // After a document that could not be sent the next one does not follow on any.
+        let rare = subscription.rare.as_mut();
+        subscription.whole = rare.is_some_and(|rare| core::mem::take(&mut rare.bare));
         // Without a body a document of a partial package would not follow on the last one.
         subscription.shown = if subscription.status == Status::Active { generation } else { 0 };
         subscription.version = subscription.version.wrapping_add(u32::from(versioned));

@@ -77,7 +77,7 @@ impl Presence {
         if meaning != Meaning::Delivered {
             core.counters.add(Count::NotifiesFailed);
             // What the subscriber has is not known any more: the next document is the whole state.
-            self.tables.subscriptions[id].shown = 0;
+            self.tables.subscriptions[id].whole = true;
         }
         match meaning {
             Meaning::Delivered => {

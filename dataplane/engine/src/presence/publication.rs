@@ -88,7 +88,7 @@ pub struct Publication {
     pub(super) object: ObjectId,
     /// The object with the body; 0 = none.
     pub(super) body_object: ObjectId,
-    /// First publication.
+    /// The document's last change: the newest comes first in what is composed.
     pub(super) received: Wall,
     /// What a refresh changes.
     pub(super) state: State,

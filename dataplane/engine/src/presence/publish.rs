@@ -15,7 +15,7 @@ use super::tables::{PresentityId, PublicationId, TopicId};
 use super::{Presence, PresenceTimer, records};
 use crate::reject::Reject;
 use crate::sip::{Answer, Detail, Incoming};
-use crate::{Core, Span, Timer, limits};
+use crate::{Core, Span, Timer, Wall, limits};
 
 /// A valid PUBLISH with its effect.
 #[derive(Debug)]
@@ -223,7 +223,12 @@ impl Presence {
         let publication = &self.tables.publications[id];
         let mut state = asked.state(core);
         state.rare.clone_from(&publication.state.rare);
-        let ops = smallvec![self.put_publication(id, &state, publication.body_object)];
+        let ops = smallvec![self.put_publication(
+            id,
+            &state,
+            publication.body_object,
+            publication.received
+        )];
         Decided::Change { presentity, change: Any::Publish(Change::Refresh(id, state)), ops }
     }
 
@@ -245,7 +250,8 @@ impl Presence {
             (ObjectId(0), false) => core.new_object(),
             (known, false) => known,
         };
-        let mut ops: SmallVec<[Op; 2]> = smallvec![self.put_publication(id, &state, body_object)];
+        let mut ops: SmallVec<[Op; 2]> =
+            smallvec![self.put_publication(id, &state, body_object, core.now.wall)];
         if !body.is_empty() {
             ops.push(Op::Put { id: body_object, kind: Kind::Body, bytes: body.clone() });
         } else if publication.body_object != ObjectId(0) {
@@ -270,7 +276,8 @@ impl Presence {
             expires: core.now.wall + Span::millis(limits::TRANSACTION_MS),
             ..asked.state(core)
         };
-        let mut ops: SmallVec<[Op; 2]> = smallvec![self.put_publication(id, &state, ObjectId(0))];
+        let mut ops: SmallVec<[Op; 2]> =
+            smallvec![self.put_publication(id, &state, ObjectId(0), publication.received)];
         if publication.body_object != ObjectId(0) {
             ops.push(Op::Remove { id: publication.body_object });
         }
@@ -279,14 +286,20 @@ impl Presence {
     }
 
     /// The small object of a publication with a new state.
-    pub(super) fn put_publication(&self, id: PublicationId, state: &State, body: ObjectId) -> Op {
+    pub(super) fn put_publication(
+        &self,
+        id: PublicationId,
+        state: &State,
+        body: ObjectId,
+        received: Wall,
+    ) -> Op {
         let publication = &self.tables.publications[id];
         let bytes = records::publication(&records::OfPublication {
             aor: &self.tables.owner(publication.topic).aor,
             package: self.tables.topics[publication.topic].package,
             state,
             previous_etag: publication.state.etag.as_str(),
-            received: publication.received,
+            received,
             body,
         });
         Op::Put { id: publication.object, kind: Kind::Publication, bytes }
@@ -361,6 +374,7 @@ impl Presence {
         let publication = &mut self.tables.publications[id];
         publication.state = state;
         publication.body = body;
+        publication.received = core.now.wall;
         let old = core::mem::replace(&mut publication.body_object, body_object);
         self.tables.move_to_front(id);
         self.set_publication_timer(core, id);
@@ -398,8 +412,12 @@ impl Presence {
             Change::Refresh(id, _) | Change::Remove(id, _) | Change::Modify { id, .. } => *id,
         };
         let publication = &self.tables.publications[known];
-        let mut ops: SmallVec<[Op; 2]> =
-            smallvec![self.put_publication(known, &publication.state, publication.body_object)];
+        let mut ops: SmallVec<[Op; 2]> = smallvec![self.put_publication(
+            known,
+            &publication.state,
+            publication.body_object,
+            publication.received
+        )];
         if publication.body_object != ObjectId(0) && !matches!(change, Change::Refresh(..)) {
             let bytes = publication.body.clone();
             ops.push(Op::Put { id: publication.body_object, kind: Kind::Body, bytes });

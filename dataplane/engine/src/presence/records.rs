@@ -181,6 +181,7 @@ pub(super) fn stored_subscription(
         status: Status::stored(record.status),
         event: stored_event(&record.reason),
         delivery: Delivery::Idle,
+        whole: false,
         owed: false,
         linked: false,
         gone: false,

@@ -135,6 +135,11 @@ impl Presence {
         // What ended well before the former process stopped was told by it: the store may show such
         // records once more.
         let told = Wall(alive.0.saturating_sub(limits::TRANSACTION_MS));
+        let mut place = 0;
+        while let Some(topic) = self.tables.topics.next_from(place) {
+            place = topic.index() + 1;
+            self.tables.sort_publications(topic);
+        }
         self.recover_publications(core, told);
         let mut place = 0;
         while let Some(id) = self.tables.subscriptions.next_from(place) {

@@ -132,6 +132,7 @@ impl Presence {
             status,
             event: why,
             delivery: Delivery::Idle,
+            whole: false,
             owed: true,
             linked: false,
             gone: false,

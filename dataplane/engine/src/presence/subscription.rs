@@ -105,7 +105,7 @@ pub struct Subscription {
     pub(super) since: Wall,
     /// Mark of the last SUBSCRIBE applied.
     pub(super) last_request: u64,
-    /// Generation of what the last NOTIFY showed; 0 = the next one is the whole state.
+    /// Generation of what the last NOTIFY showed, whatever became of it; 0 = none yet.
     pub(super) shown: u64,
     /// Expires of its 2xx, seconds.
     pub(super) answered: u32,
@@ -125,6 +125,8 @@ pub struct Subscription {
     pub(super) event: WatcherEvent,
     /// Where the delivery stands.
     pub(super) delivery: Delivery,
+    /// The next document is the whole state: the last one may not have arrived.
+    pub(super) whole: bool,
     /// A NOTIFY is due though the state may not have changed.
     pub(super) owed: bool,
     /// It is among the watchers of its topic.

@@ -2,6 +2,7 @@
 //! publications and subscriptions of a topic. Links and look-ups only; no rule of any RFC is here.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 use hashbrown::HashTable;
 
@@ -186,6 +187,22 @@ impl Tables {
         let topic = self.publications[id].topic;
         self.publications[id].next = self.topics[topic].publications;
         self.topics[topic].publications = Some(id);
+    }
+
+    /// Bring the publications of a topic into their order, as after a restart: the log they come
+    /// from has another.
+    pub(super) fn sort_publications(&mut self, topic: TopicId) {
+        let mut ids: Vec<PublicationId> = self.publications(topic).collect();
+        let age = |id: &PublicationId| {
+            let publication = &self.publications[*id];
+            (publication.received, publication.object)
+        };
+        ids.sort_by_key(age);
+        let mut newer = None;
+        for id in ids {
+            self.publications[id].next = newer.replace(id);
+        }
+        self.topics[topic].publications = newer;
     }
 
     /// Take a publication out. The topic stays until [`Tables::tidy`].

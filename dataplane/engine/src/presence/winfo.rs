@@ -78,23 +78,24 @@ impl Presence {
     pub(super) fn wait_on(&mut self, core: &mut Core, id: SubscriptionId, event: WatcherEvent) {
         let subscription = &self.tables.subscriptions[id];
         let topic = subscription.topic;
+        // A fetch never was a subscription that winfo told of.
+        let name = Some(subscription.object).filter(|object| *object != ObjectId(0));
         let known = self.row_of(topic, &subscription.watcher).is_some();
-        let subscription = &self.tables.subscriptions[id];
         if known || core.config.presence.waiting_subs_daysno == 0 {
-            let gone = Watcher {
-                status: WatcherStatus::Terminated,
-                event: WatcherEvent::Giveup,
-                ..watcher(subscription)
-            };
-            let name = subscription.object.0;
-            self.tell_winfo(topic, name, gone);
+            if let Some(name) = name {
+                let status = WatcherStatus::Terminated;
+                let event = WatcherEvent::Giveup;
+                let gone = Watcher { status, event, ..watcher(subscription) };
+                self.tell_winfo(topic, name.0, gone);
+            }
             return;
         }
+        let object = core.new_object();
         let row = Row {
             topic,
             next: None,
-            object: core.new_object(),
-            name: subscription.object.0,
+            object,
+            name: name.unwrap_or(object).0,
             watcher: subscription.watcher.clone(),
             since: subscription.since,
             inserted: core.now.wall,
