@@ -1,6 +1,7 @@
 //! One LMDB environment a lane: how it is opened and what its errors mean.
 #![allow(unsafe_code)]
 
+use std::io;
 use std::path::Path;
 
 use heed::byteorder::BigEndian;
@@ -9,6 +10,7 @@ use heed::{
     CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, MdbError, RoTxn, RwTxn, WithoutTls,
 };
 use pharos_storage::StoreError;
+use rustix::fs::FallocateFlags;
 
 /// Sequence number to record.
 pub(crate) type LogTable = Database<'static, U64<BigEndian>, Bytes>;
@@ -70,20 +72,39 @@ impl LaneEnv {
         self.env.write_txn()
     }
 
+    /// Whether the file system would give the file so many bytes more. LMDB reports a write that a
+    /// full disk cut short as an I/O error: this tells one from the other. What is given stays as
+    /// room beyond the end of the data.
+    pub(crate) fn has_room(&self, bytes: u64) -> bool {
+        let grow = || -> io::Result<()> {
+            let file = self.env.try_clone_inner_file().map_err(io::Error::other)?;
+            let end = file.metadata()?.len();
+            Ok(rustix::fs::fallocate(&file, FallocateFlags::empty(), end, bytes)?)
+        };
+        !grow().is_err_and(|error| NO_ROOM.contains(&error.kind()))
+    }
+
     /// Closes the environment and waits until it is; every clone must be gone.
     pub(crate) fn close(self) {
         self.env.prepare_for_closing().wait();
     }
 }
 
+/// How a file system says that it is full.
+const NO_ROOM: [io::ErrorKind; 3] =
+    [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded, io::ErrorKind::FileTooLarge];
+
+/// The error is the one that LMDB makes of a write cut short, or a true I/O error.
+pub(crate) fn may_be_cut_short(error: &heed::Error) -> bool {
+    const EIO: i32 = 5;
+    matches!(error, heed::Error::Io(io) if io.raw_os_error() == Some(EIO))
+}
+
 /// What a failed transaction means to its operations.
 pub(crate) fn meaning(error: &heed::Error) -> StoreError {
-    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     match error {
         heed::Error::Mdb(MdbError::MapFull | MdbError::TxnFull) => StoreError::Full,
-        heed::Error::Io(io) if [StorageFull, QuotaExceeded, FileTooLarge].contains(&io.kind()) => {
-            StoreError::Full
-        }
+        heed::Error::Io(io) if NO_ROOM.contains(&io.kind()) => StoreError::Full,
         _ => StoreError::Closed,
     }
 }

@@ -11,7 +11,7 @@ use heed::{PutFlags, RwTxn};
 use pharos_storage::{Object, ObjectId, Op, Request, StoreError};
 
 use crate::entry::{Entry, footprint, object_id};
-use crate::env::{LaneEnv, meaning};
+use crate::env::{LaneEnv, may_be_cut_short, meaning};
 use crate::index::{Index, Mix, Place};
 use crate::probe::{Fault, Probe, Step};
 
@@ -20,6 +20,9 @@ const CLEAN_RECORDS: usize = 2_048;
 
 /// Bytes that every commit may clean beside twice its own.
 const CLEAN_BYTES: u64 = 256 << 10;
+
+/// What a commit writes at most beside its records: branch pages, the list of free pages.
+const COMMIT_BYTES: u64 = 1 << 20;
 
 /// The current records of a lane, shared with its reader.
 pub(crate) type SharedIndex = Arc<RwLock<Index>>;
@@ -78,7 +81,11 @@ pub(crate) struct Log {
     /// One record being made, and the records being moved: kept to be used again.
     scratch: Vec<u8>,
     moving: Vec<u8>,
+    changes: Changes,
 }
+
+/// Objects that a transaction changes, and their place after it; `None`: no longer there.
+type Changes = HashMap<u64, Option<Place>, Mix>;
 
 /// What will be true once the transaction has committed.
 #[derive(Default)]
@@ -87,7 +94,7 @@ struct Draft {
     tail: u64,
     added: u64,
     highest: u64,
-    changes: HashMap<u64, Option<Place>, Mix>,
+    changes: Changes,
     done: Done,
 }
 
@@ -136,6 +143,7 @@ impl Log {
             probe: None,
             scratch: Vec::new(),
             moving: Vec::new(),
+            changes: Changes::default(),
         };
         Ok((log, scan))
     }
@@ -191,11 +199,12 @@ impl Log {
     }
 
     /// Makes all of the requests durable, or nothing of any, and cleans a part of the tail. `wall`
-    /// is stored with them.
+    /// is stored with them. Without `clean` it takes as little room as it can.
     pub(crate) fn commit<'r>(
         &mut self,
         requests: impl Iterator<Item = &'r Request>,
         wall: u64,
+        clean: bool,
     ) -> Result<Done, Failure> {
         let wall = wall.max(self.wall);
         let env = self.env.clone();
@@ -208,17 +217,26 @@ impl Log {
             }
         }
         draft.done.appended = draft.added;
-        if self.wants_cleaning() {
+        if clean && self.wants_cleaning() {
             self.clean(&mut txn, &mut draft)?;
         }
         Entry::Mark { wall, highest: draft.highest }.write(&mut self.scratch);
         self.append(&mut txn, &mut draft, None)?;
         self.step(Step::Commit)?;
-        txn.commit()?;
+        txn.commit().map_err(|error| self.commit_failure(error, draft.added))?;
         self.apply(&draft, wall);
+        self.changes = draft.changes;
         // The commit stands whatever the probe says now.
         let _ = self.step(Step::Synced);
         Ok(draft.done)
+    }
+
+    /// A full disk may look like an I/O error: then the file system is asked for as much as the
+    /// commit may have needed.
+    fn commit_failure(&self, error: heed::Error, added: u64) -> Failure {
+        let full = may_be_cut_short(&error) && !self.env.has_room(2 * added + COMMIT_BYTES);
+        let failure = Failure::from(error);
+        if full { Failure { error: StoreError::Full, ..failure } } else { failure }
     }
 
     fn append_op(
@@ -269,7 +287,9 @@ impl Log {
     /// Moves what is current at the tail to the head and deletes the range it lay in, within the
     /// quota. Never looks at what this transaction appended.
     fn clean(&mut self, txn: &mut RwTxn<'_>, draft: &mut Draft) -> Result<(), Failure> {
-        let quota = 2 * draft.added + CLEAN_BYTES;
+        // What one commit moves is twice in the map until the one after the next: a small map must
+        // not be filled by that.
+        let quota = (2 * draft.added + CLEAN_BYTES).min(self.map_size / 64);
         let mut moving = core::mem::take(&mut self.moving);
         moving.clear();
         let mut moved = Vec::new();

@@ -177,8 +177,12 @@ impl Writer {
     }
 
     fn commit(&mut self) {
-        let result =
-            if self.is_closed() { Err(StoreError::Closed) } else { self.try_commit(|_| true) };
+        let clean = self.clock.nanos() >= self.work.paused_until;
+        let result = if self.is_closed() {
+            Err(StoreError::Closed)
+        } else {
+            self.try_commit(|_| true, clean)
+        };
         match result {
             Ok(()) => self.answer(Ok(())),
             Err(StoreError::Full) => self.answer_full(),
@@ -189,13 +193,16 @@ impl Writer {
         self.publish();
     }
 
-    /// No room: what stores fails; what only removes is tried once more alone, since it makes room.
-    /// Write-behind work stays, to be tried again later.
+    /// No room: try without cleaning, which takes some for a while; then what only removes, since it
+    /// makes room. What still fails is answered, but for write-behind work: that is tried later.
     fn answer_full(&mut self) {
         self.work.paused_until = self.clock.nanos() + FULL_PAUSE;
+        if self.try_commit(|_| true, false).is_ok() {
+            return self.answer(Ok(()));
+        }
         let frees = |request: &Request| !request.stores();
         let some = self.work.batch.iter().any(|queued| frees(&queued.request));
-        let freed = if some { self.try_commit(frees) } else { Err(StoreError::Full) };
+        let freed = if some { self.try_commit(frees, false) } else { Err(StoreError::Full) };
         let closing = self.queue.is_closing();
         let mut kept = Vec::new();
         for queued in std::mem::take(&mut self.work.batch) {
@@ -212,11 +219,16 @@ impl Writer {
     }
 
     /// One transaction for the requests of the batch that are wanted.
-    fn try_commit(&mut self, wanted: impl Fn(&Request) -> bool) -> Result<(), StoreError> {
+    fn try_commit(
+        &mut self,
+        wanted: impl Fn(&Request) -> bool,
+        clean: bool,
+    ) -> Result<(), StoreError> {
         let stats = &self.queue.stats;
         let start = self.clock.nanos();
         let requests = self.work.batch.iter().map(|queued| &queued.request);
-        let result = self.log.commit(requests.filter(|request| wanted(request)), self.clock.wall());
+        let requests = requests.filter(|request| wanted(request));
+        let result = self.log.commit(requests, self.clock.wall(), clean);
         let took = self.clock.nanos().saturating_sub(start);
         add(&stats.commit_nanos, took);
         stats.commit_nanos_max.fetch_max(took, Relaxed);
