@@ -20,8 +20,8 @@ pub enum FrameError {
 pub struct ParseError {
     /// What is wrong.
     pub reason: Reason,
-    /// Byte offset of the fault: into the message for faults that a [`crate::Message`] reports, into
-    /// the given bytes otherwise.
+    /// Byte offset of the fault: into the message for faults that a [`crate::Message`] reports,
+    /// into the given bytes otherwise.
     pub offset: u32,
 }
 
@@ -121,7 +121,7 @@ pub enum Reason {
     SentBy,
     /// A parameter of a Via whose value is wrong.
     ViaParams,
-    /// A Call-ID that is not word [@ word].
+    /// A Call-ID that is not one word, or two around an `@`.
     CallId,
     /// A CSeq that is not a number below 2^31 and a method.
     CSeq,

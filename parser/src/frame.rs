@@ -1,4 +1,5 @@
-//! Cutting messages out of a byte stream (RFC 3261 18.3) with keep-alives between them (RFC 5626 3.5.1).
+//! Cutting messages out of a byte stream (RFC 3261 18.3) with keep-alives between them (RFC 5626
+//! 3.5.1).
 
 use core::ops::Range;
 
@@ -20,9 +21,9 @@ pub enum Frame {
     NeedMore,
 }
 
-/// Finds frames in a stream. It holds no bytes: the caller keeps those that are not consumed yet, and
-/// the framer remembers how far it has looked, so that each byte is looked at once per pass however
-/// small the pieces are that it comes in.
+/// Finds frames in a stream. It holds no bytes: the caller keeps those that are not consumed yet,
+/// and the framer remembers how far it has looked, so that each byte is looked at once per pass
+/// however small the pieces are that it comes in.
 #[derive(Clone, Debug)]
 pub struct Framer {
     head_max: usize,
@@ -51,9 +52,9 @@ impl Framer {
         Self { head_max, body_max, scanned: 0, line: 0, length: None, after_crlf: false }
     }
 
-    /// Looks at the bytes that are not consumed yet. `bytes` starts where the last frame ended; after
-    /// [`Frame::NeedMore`] it is the same bytes with more behind them. Every other frame says how
-    /// many bytes it takes from the front: consume them before the next call.
+    /// Looks at the bytes that are not consumed yet. `bytes` starts where the last frame ended;
+    /// after [`Frame::NeedMore`] it is the same bytes with more behind them. Every other frame says
+    /// how many bytes it takes from the front: consume them before the next call.
     ///
     /// # Errors
     /// When no message can be cut out any more: the stream must be closed.

@@ -142,7 +142,8 @@ impl Name {
     }
 }
 
-/// Whether `bytes` are the known name `text` in any case: 8 bytes at a time, the last ones overlapping.
+/// Whether `bytes` are the known name `text` in any case: 8 bytes at a time, the last ones
+/// overlapping.
 #[inline]
 fn same_name(bytes: &[u8], text: &[u8]) -> bool {
     scan::step(bytes.len());
@@ -164,8 +165,8 @@ fn same_name(bytes: &[u8], text: &[u8]) -> bool {
     }
 }
 
-/// Whether these bytes are the same letters. Of the bytes in names only letters have bit 6, and they
-/// alone may differ, by bit 5.
+/// Whether these bytes are the same letters. Of the bytes in names only letters have bit 6, and
+/// they alone may differ, by bit 5.
 #[inline]
 fn same(bytes: u64, text: u64) -> bool {
     (bytes ^ text) & !((text >> 1) & 0x2020_2020_2020_2020) == 0

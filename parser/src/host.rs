@@ -82,8 +82,8 @@ fn address<T: FromStr>(bytes: &[u8]) -> Option<T> {
     core::str::from_utf8(bytes.get(..bytes.len().min(46))?).ok()?.parse().ok()
 }
 
-/// An IPv6 address. The grammar of RFC 3261 lets an embedded IPv4 address follow three colons, which
-/// is read as two (RFC 5118 4.10).
+/// An IPv6 address. The grammar of RFC 3261 lets an embedded IPv4 address follow three colons,
+/// which is read as two (RFC 5118 4.10).
 fn ipv6(inner: &[u8]) -> Option<Ipv6Addr> {
     if let Some(address) = address(inner) {
         return Some(address);

@@ -1,9 +1,9 @@
 //! SIP messages, URIs and framing as views over the bytes they came in.
 //!
-//! Nothing here copies, allocates per header or fails early: [`Message::parse`] finds the lines of the
-//! head and notes what each is; the typed accessors ([`Message::via`], [`Message::from`], ...) read a
-//! header when somebody asks for it and say what is wrong with it and where. So a request with a
-//! broken Contact can still be answered by its Via, From, To, Call-ID and CSeq.
+//! Nothing here copies, allocates per header or fails early: [`Message::parse`] finds the lines of
+//! the head and notes what each is; the typed accessors ([`Message::via`], [`Message::from`], ...)
+//! read a header when somebody asks for it and say what is wrong with it and where. So a request
+//! with a broken Contact can still be answered by its Via, From, To, Call-ID and CSeq.
 //!
 //! Every function takes time linear in its input, and none panics on any input.
 #![cfg_attr(not(test), no_std)]

@@ -14,7 +14,8 @@ pub const MAX_URI_PARAMS: usize = 32;
 /// Default limit of a head on a stream, bytes: what fits a datagram fits here.
 pub const STREAM_HEAD: usize = MAX_HEAD;
 
-/// Default limit of a body on a stream, bytes: presence documents and resource lists stay far below.
+/// Default limit of a body on a stream, bytes: presence documents and resource lists stay far
+/// below.
 pub const STREAM_BODY: usize = 256 * 1024;
 
 // An entry names its header by one byte, and the first line of each name by another.

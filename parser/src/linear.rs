@@ -87,7 +87,8 @@ fn messages() {
     }
 }
 
-/// The cost grows with the size and not faster: eight times the bytes, at most nine times the steps.
+/// The cost grows with the size and not faster: eight times the bytes, at most nine times the
+/// steps.
 #[test]
 fn growth() {
     for part in &SHAPES {

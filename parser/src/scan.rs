@@ -148,8 +148,8 @@ pub(crate) fn number(digits: &[u8]) -> Option<u32> {
     Some(value)
 }
 
-/// The first element of a comma-separated list, trimmed, and the rest after the comma. Commas within
-/// quoted strings and angle brackets do not count.
+/// The first element of a comma-separated list, trimmed, and the rest after the comma. Commas
+/// within quoted strings and angle brackets do not count.
 pub(crate) fn element(list: &[u8]) -> (&[u8], Option<&[u8]>) {
     let mut cursor = Cursor::new(list);
     while let Some(at) = find3(b',', b'"', b'<', cursor.rest()) {

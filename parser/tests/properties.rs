@@ -1,5 +1,5 @@
-//! Properties over random input: nothing panics, views lie within their input, what is written reads
-//! back, and every way of framing a stream finds the same messages.
+//! Properties over random input: nothing panics, views lie within their input, what is written
+//! reads back, and every way of framing a stream finds the same messages.
 
 use std::collections::BTreeSet;
 
@@ -163,8 +163,12 @@ fn word() -> impl Strategy<Value = String> {
     "[a-z0-9][a-z0-9.!~-]{0,8}"
 }
 
+fn config() -> ProptestConfig {
+    ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1500) }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1500) })]
+    #![proptest_config(config())]
 
     #[test]
     fn nothing_panics(bytes in bytes()) {
@@ -182,7 +186,9 @@ proptest! {
 
     /// Row C92: an address of record, written as a URI, has the same address of record.
     #[test]
-    fn aors_survive_being_written(user in vec(any::<u8>(), 1..20), host in "[a-z][a-z0-9]{0,5}(\\.[a-z]{2,4})?") {
+    fn aors_survive_being_written(
+        user in vec(any::<u8>(), 1..20), host in "[a-z][a-z0-9]{0,5}(\\.[a-z]{2,4})?",
+    ) {
         let aor = [&user[..], b"@", host.as_bytes()].concat();
         for scheme in ["sip", "sips", "pres", "im"] {
             let mut text = Vec::new();
@@ -238,7 +244,8 @@ proptest! {
     ) {
         let all = [
             ("via", "SIP/2.0/UDP a.com;branch=z9hG4bK1"), ("from", "<sip:a@b.com>;tag=1"),
-            ("to", "<sip:c@d.com>"), ("call-id", "1@a"), ("cseq", "5 OPTIONS"), ("max-forwards", "7"),
+            ("to", "<sip:c@d.com>"), ("call-id", "1@a"), ("cseq", "5 OPTIONS"),
+            ("max-forwards", "7"),
         ];
         let mut text = String::from("OPTIONS sip:c@d.com SIP/2.0\r\n");
         for line in lines {

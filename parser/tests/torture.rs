@@ -56,7 +56,8 @@ const RFC4475: [(&str, &str, Outcome); 49] = [
     ("3.1.2.17", "mismatch01", Answer(400, Reason::CSeqMethod)),
     ("3.1.2.18", "mismatch02", Answer(501, Reason::CSeqMethod)),
     ("3.1.2.19", "bigcode", Drop(Reason::StatusCode)),
-    // 400 or the transaction matching of RFC 2543: the branch is a token, so it is for the layer above.
+    // 400 or the transaction matching of RFC 2543: the branch is a token, so it is for the layer
+    // above.
     ("3.2.1", "badbranch", Good),
     ("3.3.1", "insuf", Answer(400, Reason::Missing(Name::From))),
     ("3.3.2", "unkscm", Answer(416, Reason::Scheme)),

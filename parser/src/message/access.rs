@@ -1,4 +1,5 @@
-//! Typed views of headers. Each reads its header when called; offsets of faults are into the message.
+//! Typed views of headers. Each reads its header when called; offsets of faults are into the
+//! message.
 
 use super::Message;
 use crate::address::{Address, Contact};

@@ -24,8 +24,8 @@ pub(super) fn message(bytes: &[u8]) -> Result<Message<'_>, ParseError> {
     read(bytes, start, fault, blank.saturating_add(next))
 }
 
-/// The message whose header lines begin at `at`. Its kilobyte is made where it is returned to: hence
-/// one value, changed in place.
+/// The message whose header lines begin at `at`. Its kilobyte is made where it is returned to:
+/// hence one value, changed in place.
 #[inline]
 fn read<'a>(
     bytes: &'a [u8],

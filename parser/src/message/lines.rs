@@ -100,8 +100,8 @@ impl<'a> Message<'a> {
     }
 
     /// The comma-separated elements of all lines of this name, in order. Quoted strings and what is
-    /// in angle brackets hold together. Only for headers that are lists: Via, Contact, Route, Accept,
-    /// Supported and their like.
+    /// in angle brackets hold together. Only for headers that are lists: Via, Contact, Route,
+    /// Accept, Supported and their like.
     #[must_use]
     pub fn items(&self, name: Name) -> Items<'_, 'a> {
         Items { values: self.values(name), rest: None }

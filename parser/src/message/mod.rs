@@ -45,13 +45,13 @@ pub struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// Finds the start line and the header lines of a message that fills the input. Line ends before
-    /// the start line are passed over (RFC 3261 7.5); a bare LF ends a line as well.
+    /// Finds the start line and the header lines of a message that fills the input. Line ends
+    /// before the start line are passed over (RFC 3261 7.5); a bare LF ends a line as well.
     ///
     /// # Errors
-    /// Only when there is nothing to answer to: no start line, or more than [`crate::limits`] allow.
-    /// What else is wrong in start line and line structure is in [`Message::fault`], and what is wrong
-    /// in a value is said by its accessor.
+    /// Only when there is nothing to answer to: no start line, or more than [`crate::limits`]
+    /// allow. What else is wrong in start line and line structure is in [`Message::fault`], and
+    /// what is wrong in a value is said by its accessor.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, ParseError> {
         index::message(bytes)
     }

@@ -10,9 +10,9 @@ use crate::scan;
 const TELLING: [&[u8]; 5] = [b"user", b"ttl", b"method", b"maddr", b"transport"];
 
 impl PartialEq for Uri<'_> {
-    /// Whether both name the same resource by RFC 3261 19.1.4. URIs of other schemes than sip, sips,
-    /// pres, im and tel are equal only when their bytes are; and so are URIs with more parameters
-    /// or headers than [`MAX_URI_PARAMS`].
+    /// Whether both name the same resource by RFC 3261 19.1.4. URIs of other schemes than sip,
+    /// sips, pres, im and tel are equal only when their bytes are; and so are URIs with more
+    /// parameters or headers than [`MAX_URI_PARAMS`].
     fn eq(&self, other: &Self) -> bool {
         // Also what makes a URI with a repeated parameter (forbidden by 19.1.1) equal to itself.
         if self.bytes == other.bytes {

@@ -41,8 +41,8 @@ impl Scheme {
 
 /// A URI, borrowed.
 ///
-/// For tel, [`Uri::user`] is the number and [`Uri::host`] is `None`; for [`Scheme::Other`] all parts
-/// are empty and only [`Uri::as_bytes`] tells.
+/// For tel, [`Uri::user`] is the number and [`Uri::host`] is `None`; for [`Scheme::Other`] all
+/// parts are empty and only [`Uri::as_bytes`] tells.
 #[derive(Clone, Copy, Debug)]
 pub struct Uri<'a> {
     bytes: &'a [u8],

@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 use super::{write_number, write_value};
 use crate::header::Name;
 
-/// Writes header lines after a start line; [`HeadWriter::body`] or [`HeadWriter::end`] completes the
-/// message with its Content-Length.
+/// Writes header lines after a start line; [`HeadWriter::body`] or [`HeadWriter::end`] completes
+/// the message with its Content-Length.
 #[derive(Debug)]
 #[must_use = "a message without its end is none"]
 pub struct HeadWriter<'b> {

@@ -26,8 +26,8 @@ pub fn write_number(mut number: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(digits.get(start..).unwrap_or_default());
 }
 
-/// Appends a value that came in from outside: each run of line ends in it, folding or not, becomes one
-/// space, so that it can never start a header of its own.
+/// Appends a value that came in from outside: each run of line ends in it, folding or not, becomes
+/// one space, so that it can never start a header of its own.
 pub fn write_value(value: &[u8], out: &mut Vec<u8>) {
     let mut rest = value;
     while let Some(at) = crate::scan::find2(b'\r', b'\n', rest) {
@@ -75,7 +75,8 @@ mod tests {
         assert_eq!(
             answer(SUBSCRIBE, "192.0.2.1:4000", Some(b"s1")),
             "SIP/2.0 200 OK\r\n\
-             Via: SIP/2.0/UDP 192.0.2.9:5070;branch=z9hG4bKa;x=\"1\";rport=4000;received=192.0.2.1, \
+             Via: SIP/2.0/UDP 192.0.2.9:5070;branch=z9hG4bKa;x=\"1\";rport=4000;\
+             received=192.0.2.1, \
              SIP/2.0/TCP p\r\n\
              Via: SIP/2.0/TCP q;branch=z9hG4bKb\r\n\
              Record-Route: <sip:p;lr>\r\n\

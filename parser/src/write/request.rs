@@ -6,8 +6,8 @@ use super::HeadWriter;
 use crate::header::Name;
 use crate::method::Method;
 
-/// What every request we send begins with. All values are of our own making or were checked when they
-/// came in; line ends in them become spaces all the same.
+/// What every request we send begins with. All values are of our own making or were checked when
+/// they came in; line ends in them become spaces all the same.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestHead<'a> {
     /// The method.

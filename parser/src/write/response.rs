@@ -26,7 +26,8 @@ pub struct ResponseHead<'a> {
 }
 
 /// Starts a response: status line, all Via, From, To, Call-ID and CSeq as the request has them, the
-/// topmost Via with `received` (when its host is not the source, or `rport` was asked for) and `rport`.
+/// topmost Via with `received` (when its host is not the source, or `rport` was asked for) and
+/// `rport`.
 pub fn response<'b>(
     request: &Message<'_>,
     head: &ResponseHead<'_>,
@@ -83,7 +84,8 @@ fn has_tag(request: &Message<'_>, to: &[u8]) -> bool {
     }
 }
 
-/// Writes the first Via line: its first element with `received` and `rport`, the others as they are.
+/// Writes the first Via line: its first element with `received` and `rport`, the others as they
+/// are.
 fn top_via(value: &[u8], source: SocketAddr, out: &mut Vec<u8>) {
     let (first, rest) = scan::element(value);
     match Via::parse(first) {
@@ -96,8 +98,8 @@ fn top_via(value: &[u8], source: SocketAddr, out: &mut Vec<u8>) {
     }
 }
 
-/// RFC 3261 18.2.1 and RFC 3581 4: `received` when the sent-by is not the source address or `rport` is
-/// asked for. What the client wrote there itself is replaced.
+/// RFC 3261 18.2.1 and RFC 3581 4: `received` when the sent-by is not the source address or `rport`
+/// is asked for. What the client wrote there itself is replaced.
 fn mended(text: &[u8], via: &Via<'_>, source: SocketAddr, out: &mut Vec<u8>) {
     let asked = via.rport() != Rport::Absent;
     let wanted = asked || via.host().address() != Some(source.ip());
