@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-targets=(sip_message stream_framing uri pidf storage_record)
+targets=(sip_message stream_framing uri pidf composition storage_record)
 what=${1:-all}
 seconds=${2:-60}
 [ "$what" = smoke ] && seconds=${2:-10}

@@ -1,6 +1,11 @@
 //! What each fuzz target does with its bytes. Plain builds have it too: `cargo test -p pharos-fuzz`
 //! replays the corpus, and `fuzz/run.sh` looks for more.
 
+use pharos_engine::Wall;
+use pharos_engine::config::PresenceConfig;
+use pharos_engine::presence::package::{
+    Accepted, Document, Inputs, PackageId, Publish, Published, View,
+};
 use pharos_parser::write::{self, ResponseHead};
 use pharos_parser::{
     Frame, FrameError, Framer, Message, Uri, dialog_info, message_summary, pidf, uri, xml,
@@ -12,11 +17,12 @@ use pharos_storage::{Record, codec};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 5] = [
+pub const TARGETS: [Target; 6] = [
     ("sip_message", sip_message),
     ("stream_framing", stream_framing),
     ("uri", sip_uri),
     ("pidf", bodies),
+    ("composition", composition),
     ("storage_record", storage_record),
 ];
 
@@ -114,6 +120,78 @@ pub fn bodies(bytes: &[u8]) {
     let _ = dialog_info::validate(bytes);
     let _ = message_summary::parse(bytes);
     let _ = xml::read(bytes);
+}
+
+/// Publishes the documents between NUL bytes one after the other, the second half as changes of the
+/// first: whatever the server takes, what it tells watchers is a valid document.
+pub fn composition(bytes: &[u8]) {
+    let config = PresenceConfig { mix_dialog_presence: true, ..PresenceConfig::default() };
+    let aor = "a&\"b@example.com";
+    let mut dialogs: Vec<Vec<u8>> = Vec::new();
+    for id in [PackageId::DIALOG_SLA, PackageId::DIALOG, PackageId::PRESENCE] {
+        let package = id.package();
+        let content_type = package.info().notify_type;
+        let mut view = View::new(id, aor);
+        let mut stored: Vec<Vec<u8>> = Vec::new();
+        for (place, body) in bytes.split(|byte| *byte == 0).take(6).enumerate() {
+            let previous = stored.get(place / 2).cloned();
+            let previous = previous.as_deref();
+            let publish = Publish { aor, content_type, body, previous, config: &config };
+            let body = match package.validate_publish(&publish) {
+                Ok(Accepted::AsIs) => body.to_vec(),
+                Ok(Accepted::Rewritten(body)) => body,
+                Err(_) => continue,
+            };
+            match previous {
+                Some(_) => stored[place / 2] = body,
+                None => stored.push(body),
+            }
+            let seen = view.generation();
+            aggregate(id, aor, &stored, &dialogs, &config, &mut view);
+            for document in [
+                Some(package.subscribe_body(&view, Wall(0))),
+                package.change_body(&view, seen, Wall(0)),
+            ] {
+                valid(id, document.unwrap_or_default());
+            }
+        }
+        aggregate(id, aor, &[], &[], &config, &mut view);
+        valid(id, package.subscribe_body(&view, Wall(0)));
+        dialogs = stored;
+    }
+}
+
+/// The newest body is the last one.
+fn aggregate(
+    id: PackageId,
+    aor: &str,
+    bodies: &[Vec<u8>],
+    dialogs: &[Vec<u8>],
+    config: &PresenceConfig,
+    view: &mut View,
+) {
+    fn published(bodies: &[Vec<u8>]) -> Vec<Published<'_>> {
+        let numbered = bodies.iter().enumerate().rev();
+        numbered.map(|(id, body)| Published { id: id as u64, body, headers: b"" }).collect()
+    }
+    let (publications, dialogs) = (published(bodies), published(dialogs));
+    let inputs = Inputs { aor, publications: &publications, dialogs: &dialogs, config };
+    id.package().aggregate(&inputs, view);
+}
+
+/// A document without body is always right.
+fn valid(id: PackageId, document: Document) {
+    if !document.has_body() {
+        return;
+    }
+    let mut body = Vec::new();
+    id.package().patch(&document, u32::MAX, &mut body);
+    let text = String::from_utf8_lossy(&body);
+    if id == PackageId::PRESENCE {
+        assert_eq!(pidf::validate(&body), Ok(()), "{text}");
+    } else {
+        assert!(dialog_info::validate(&body).is_ok(), "{text}");
+    }
 }
 
 /// Decodes stored bytes as each kind of record; what decodes, encodes and decodes to the same.
