@@ -196,16 +196,15 @@ impl<'a> Message<'a> {
     /// # Errors
     /// More than one, `*`, or not well formed.
     pub fn contact(&self) -> Result<Option<Address<'a>>, ParseError> {
-        let mut contacts = self.contacts();
-        let first = contacts.next().transpose()?;
-        if contacts.next().is_some() {
+        let mut items = self.items(Name::Contact);
+        let Some(item) = items.next() else { return Ok(None) };
+        if items.next().is_some() {
             return Err(self.fault_at(Name::Contact, Reason::Repeated(Name::Contact)));
         }
-        match first {
-            None => Ok(None),
-            Some(Contact::Address(address)) => Ok(Some(address)),
-            Some(Contact::All) => Err(self.fault_at(Name::Contact, Reason::ContactStar)),
+        if item.starts_with(b"*") {
+            return Err(self.fault_at(Name::Contact, Reason::ContactStar));
         }
+        Address::parse(item).map(Some).map_err(|error| self.rebase(item, error))
     }
 
     /// All contacts. A `*` must be alone: beside others it is a fault.
