@@ -284,3 +284,45 @@ fn extensions_are_carried() {
     pharos_parser::pidf::validate(notify.body.as_bytes()).expect("valid PIDF");
     assert!(notify.body.contains("xmlns:x=\"urn:x\"") && notify.body.contains("<x:mood/>"));
 }
+
+/// Row C121: what was said last counts, also when an older publication was refreshed since and the
+/// server has crashed.
+#[test]
+fn the_newest_stays_the_newest_over_a_crash() {
+    let world = World::default();
+    let (alice, bob) = (world.phone("alice"), world.phone("bob"));
+    let older = alice.publish(&pidf_with_note("alice", "t", "open", "older"));
+    world.advance(Span::seconds(1));
+    alice.publish(&pidf_with_note("alice", "t", "open", "newer"));
+    older.refresh().expect(200);
+    let watch = bob.subscribe("alice", "presence");
+    let before = watch.notify();
+    assert!(before.body.contains("newer"), "{before}");
+    world.crash();
+    let after = watch.next(Span::seconds(20)).expect("the whole state");
+    assert_eq!(before.body, after.body);
+}
+
+/// RFC 3857 4.7.1, row C13: whoever asked once and is not decided about waits, each under an id of
+/// its own, however often it asks.
+#[test]
+fn pending_fetchers_are_told_apart() {
+    let world = World::new(|setup| setup.config.presence.force_active = false);
+    let (alice, bob, carol) = (world.phone("alice"), world.phone("bob"), world.phone("carol"));
+    let watch = alice.subscribe("alice", "presence.winfo");
+    watch.notify();
+    let fetch = |phone: &Phone| {
+        phone.send(&phone.subscribe_request("alice", "presence").set("Expires", 0)).expect(200);
+    };
+    fetch(&bob);
+    let first = watch.notify();
+    assert_eq!(first.attribute("status"), Some("waiting"), "{first}");
+    fetch(&carol);
+    let second = watch.notify();
+    assert_ne!(first.attribute("id"), second.attribute("id"));
+    fetch(&bob);
+    watch.quiet(MINUTE);
+    watch.refresh(3600).expect(200);
+    let all = watch.notify();
+    assert_eq!(all.body.matches("status=\"waiting\"").count(), 2, "{all}");
+}
