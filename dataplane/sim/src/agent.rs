@@ -16,6 +16,17 @@ pub(crate) enum Habit {
     Silent,
 }
 
+/// What a user agent does with a connection that the server opens to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// It takes it.
+    Open,
+    /// It refuses it at once.
+    Closed,
+    /// A firewall swallows the attempt: nothing ever comes back.
+    Walled,
+}
+
 /// A request under way (RFC 3261 17.1.2).
 #[derive(Debug)]
 pub(crate) struct Pending {
@@ -46,8 +57,8 @@ pub(crate) struct Agent {
     pub(crate) tcp: bool,
     /// Its connection to the server, while one is open.
     pub(crate) flow: Option<FlowId>,
-    /// It takes connections.
-    pub(crate) listens: bool,
+    /// What becomes of a connection to it.
+    pub(crate) door: Door,
     /// Its socket is closed: the host answers datagrams by ICMP.
     pub(crate) refuses: bool,
     pub(crate) habit: Habit,
@@ -72,7 +83,7 @@ impl Agent {
             contact: format!("sip:{user}@{address}"),
             tcp: false,
             flow: None,
-            listens: true,
+            door: Door::Open,
             refuses: false,
             habit: Habit::Answer("200 OK".into(), Vec::new()),
             seen: Vec::new(),

@@ -30,6 +30,10 @@ pub fn all(wire: &[Wire]) {
 pub fn sent_is_sip(wire: &[Wire]) {
     for sent in wire.iter().filter(|wire| !wire.received && wire.bytes.len() > 4) {
         let sip = read(sent);
+        // It repeats what could be read of its request.
+        if sip.status() == 400 {
+            continue;
+        }
         match pharos_parser::Message::parse(&sent.bytes) {
             Ok(message) => assert_eq!(message.fault(), None, "in\n{sip}"),
             Err(error) => panic!("{error:?} in\n{sip}"),
@@ -52,7 +56,7 @@ pub fn sent_is_sip(wire: &[Wire]) {
 }
 
 /// RFC 3261 17.2: all final answers to one transaction are the same one. Over a restart the answer
-/// may be given anew, but says the same (entity-tag, To-tag, status). Only a copy that arrives after
+/// may be given anew, but says the same (entity-tag, To-tag, status). Only a copy that comes after
 /// a restart and after the answer to a later request of its sender is another matter: a record
 /// knows the last request that made it, and the sender waits for no answer to an earlier one.
 ///

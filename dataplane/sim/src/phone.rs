@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use pharos_engine::{Instant, Span};
 use pharos_parser::FrameError;
 
-use crate::agent::{Habit, TIMER_F};
+use crate::agent::{Door, Habit, TIMER_F};
 use crate::message::{Request, Sip};
 use crate::publication::Publication;
 use crate::subscription::Subscription;
@@ -88,7 +88,12 @@ impl Phone {
 
     /// Take no connections from now on.
     pub fn refuses_connections(&self) {
-        self.agent(|agent| agent.listens = false);
+        self.agent(|agent| agent.door = Door::Closed);
+    }
+
+    /// Connections to it neither come up nor fail from now on.
+    pub fn swallows_connections(&self) {
+        self.agent(|agent| agent.door = Door::Walled);
     }
 
     /// Its socket is closed: datagrams to it come back as unreachable, or are lost no more.

@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use pharos_engine::{Command, Input, Instant, Now, Shard, Span, Wall};
 
-use crate::agent::{Agent, TIMER_F};
+use crate::agent::{Agent, Door, TIMER_F};
 use crate::air::{Air, Event};
 use crate::message::Sip;
 use crate::phone::Phone;
@@ -355,14 +355,17 @@ impl Inner {
         listener: pharos_engine::net::ListenerId,
     ) {
         let shard = usize::from(flow.shard().0);
-        let taken = self.agents.iter().any(|agent| agent.address == peer && agent.listens);
-        if taken {
-            self.air.open(flow, peer, listener);
-            self.hand(shard, Input::StreamOpened { flow });
-            self.air.flush(flow);
-        } else {
-            self.air.flows.remove(&flow.0);
-            self.hand(shard, Input::StreamClosed { flow });
+        match self.agents.iter().find(|agent| agent.address == peer).map(|agent| agent.door) {
+            Some(Door::Open) => {
+                self.air.open(flow, peer, listener);
+                self.hand(shard, Input::StreamOpened { flow });
+                self.air.flush(flow);
+            }
+            Some(Door::Closed) | None => {
+                self.air.flows.remove(&flow.0);
+                self.hand(shard, Input::StreamClosed { flow });
+            }
+            Some(Door::Walled) => {}
         }
     }
 

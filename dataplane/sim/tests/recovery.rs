@@ -83,7 +83,7 @@ fn after_a_clean_stop_nobody_is_told() {
     check::all(&world.wire());
 }
 
-/// Storage, issue section 3: the retransmission of an acknowledged request gets the same answer
+/// Architecture section 5, repeats: the retransmission of an acknowledged request gets the same answer
 /// after a crash, for 64*T1, and creates nothing.
 #[test]
 fn a_retransmission_over_a_crash_gets_the_same_answer() {
@@ -250,4 +250,64 @@ fn cseq_never_goes_back_over_many_crashes() {
     watch.refresh(600).expect(200);
     world.settle();
     check::all(&world.wire());
+}
+
+/// Row C61: a dialog comes back whole: its Event id, its route set, its connection-less watcher.
+#[test]
+fn a_dialog_comes_back_whole() {
+    let world = World::default();
+    let (alice, proxy) = (world.phone("alice"), world.phone("proxy"));
+    let (bob, carol) = (world.phone("bob").tcp(), world.phone("carol"));
+    alice.publish(&pidf("alice", "p", "open"));
+    let by_tcp = bob.subscribe_by(&bob.subscribe_request("alice", "presence;id=9"));
+    let route = format!("<sip:{};lr>", proxy.address());
+    carol.send(&carol.subscribe_request("alice", "presence").add("Record-Route", &route));
+    by_tcp.notify();
+    world.settle();
+    let before = proxy.requests().len();
+    world.shards(3).crash();
+    let again = by_tcp.next(MINUTE).expect("the state after a crash");
+    assert!(again.stream && again.body.contains("open"), "{again}");
+    assert_eq!(again.parameter("Event", "id"), Some("9"));
+    world.advance(MINUTE);
+    let routed = proxy.requests();
+    assert_eq!(routed.len(), before + 1);
+    assert_eq!(routed[before].header("Route"), route);
+    assert!(carol.requests().is_empty());
+    check::all(&world.wire());
+}
+
+/// Rows C62, C64: pending stays pending and waiting stays waiting.
+#[test]
+fn authorization_states_survive_a_crash() {
+    let world = World::new(|setup| setup.config.presence.force_active = false);
+    let (alice, bob, carol) = (world.phone("alice"), world.phone("bob"), world.phone("carol"));
+    let card = alice.publish(&pidf("alice", "p", "open"));
+    let pending = bob.subscribe("alice", "presence");
+    pending.notify();
+    carol.subscribe_by(&carol.subscribe_request("alice", "presence").set("Expires", 60)).notify();
+    world.advance(Span::seconds(70));
+    world.crash();
+    let again = pending.next(MINUTE).expect("the state after a crash");
+    assert_eq!((again.state(), again.body.as_str()), ("pending", ""));
+    let info = alice.subscribe("alice", "presence.winfo").notify();
+    assert!(info.body.contains("sip:carol@example.com"), "{info}");
+    assert!(info.body.contains("status=\"waiting\""), "{info}");
+    assert!(info.body.contains("status=\"pending\""), "{info}");
+    card.modify(&pidf("alice", "p", "closed")).expect(200);
+    pending.quiet(MINUTE);
+}
+
+/// Architecture section 5, clock: the wall clock goes on over the time that the process was down.
+#[test]
+fn time_while_down_counts() {
+    let world = World::default();
+    let (alice, bob) = (world.phone("alice"), world.phone("bob"));
+    let card = alice.publish(&pidf("alice", "p", "open"));
+    world.kill();
+    world.advance(Span::seconds(3590));
+    world.boot();
+    assert!(bob.subscribe("alice", "presence").notify().body.contains("open"));
+    world.advance(Span::seconds(15));
+    card.refresh().expect(412);
 }

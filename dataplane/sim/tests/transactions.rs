@@ -178,6 +178,23 @@ fn cancel_of_nothing_is_481() {
     alice.send(&alice.request("CANCEL", "bob")).expect(481);
 }
 
+/// RFC 3261 9.2: the CANCEL of an INVITE that is answered already is 200 and changes nothing.
+#[test]
+fn cancel_of_an_answered_invite_is_200() {
+    let world = World::default();
+    let alice = world.phone("alice");
+    let invite = alice.request("INVITE", "bob");
+    alice.tell(&invite.bytes());
+    world.settle();
+    let cancel = String::from_utf8(invite.bytes()).unwrap().replace("INVITE", "CANCEL");
+    alice.tell(cancel.as_bytes());
+    world.settle();
+    let answers = alice.seen();
+    let cancelled = answers.iter().find(|sip| sip.method() == "CANCEL").expect("an answer");
+    assert_eq!(cancelled.status(), 200);
+    assert!(answers.iter().all(|sip| sip.status() != 487), "{answers:?}");
+}
+
 /// RFC 3261 17.2.1, RFC 6026: an INVITE is refused, the answer is sent again until its ACK.
 #[test]
 fn an_invite_is_refused_until_acknowledged() {

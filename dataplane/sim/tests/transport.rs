@@ -78,6 +78,38 @@ fn a_large_notify_falls_back_to_udp() {
     check::all(&world.wire());
 }
 
+/// Rather than wait for ever, so it does after 2 s when the attempt is swallowed by a firewall.
+#[test]
+fn a_swallowed_connection_falls_back_after_two_seconds() {
+    let world = World::default();
+    let (alice, bob) = (world.phone("alice"), world.phone("bob"));
+    bob.swallows_connections();
+    let watch = bob.subscribe("alice", "presence");
+    watch.notify();
+    let before = world.now();
+    let card = alice.publish(&pidf_with_note("alice", "p", "open", &"x".repeat(2_000)));
+    let first = watch.next(Span::seconds(5)).expect("the NOTIFY by UDP");
+    let waited = (first.at - before).as_millis();
+    assert!(!first.stream && (2_000..2_100).contains(&waited), "after {waited} ms");
+    let before = world.now();
+    card.modify(&pidf_with_note("alice", "p", "open", &"y".repeat(2_000))).expect(200);
+    let second = watch.notify();
+    assert!(!second.stream && (second.at - before).as_millis() < 20, "{second}");
+    check::all(&world.wire());
+}
+
+/// RFC 3263 4.1: a Contact with `transport=tcp` is reached by TCP, whatever the SUBSCRIBE came by.
+#[test]
+fn a_contact_may_ask_for_tcp() {
+    let world = World::default();
+    let (alice, bob) = (world.phone("alice"), world.phone("bob"));
+    let bob = bob.reached_at("sip:bob@192.0.2.11:5060;transport=tcp");
+    let watch = bob.subscribe("alice", "presence");
+    assert!(!watch.ok.stream && watch.notify().stream);
+    alice.publish(&pidf("alice", "p", "open"));
+    assert!(watch.notify().stream);
+}
+
 /// Never for an explicit `transport=udp`, and never with `udp_mtu` 0.
 #[test]
 fn some_notifies_never_leave_udp() {
