@@ -37,7 +37,8 @@ pub trait Record: Sized + Encode + Decode {
     /// Reads an archive of an older version.
     ///
     /// # Errors
-    /// [`DecodeError::Version`] when there never was one, [`DecodeError::Corrupt`] when it is damaged.
+    /// [`DecodeError::Version`] when there never was one, [`DecodeError::Corrupt`] when it is
+    /// damaged.
     fn upgrade(version: u8, archive: &[u8]) -> Result<Self, DecodeError> {
         let _ = archive;
         Err(DecodeError::Version(version))

@@ -2,8 +2,8 @@
 //!
 //! | when | what is on disk |
 //! | --- | --- |
-//! | [`Reply`] with `Ok` in commit mode | every operation of the request, or the machine's disk lied |
-//! | [`Reply`] with `Ok` in periodic mode | the request is queued; it is on disk within `update_period` |
+//! | [`Reply`] with `Ok` in commit mode | all operations of the request, unless the disk lied |
+//! | [`Reply`] with `Ok` in periodic mode | the request is queued, on disk within `update_period` |
 //! | [`Reply`] with `Err` | nothing of the request, now or after a restart |
 //! | no reply (crash) | all of the request or nothing of it |
 //!

@@ -25,7 +25,7 @@ pub const QUEUE_OPS: usize = 65_536;
 /// Bytes that may wait in a lane: 65 536 objects of 1 KiB.
 pub const QUEUE_BYTES: usize = 64 << 20;
 
-/// Age of the oldest waiting operation from which a lane is slow and takes no new work, nanoseconds.
+/// Age of the oldest waiting operation from which a lane is slow and refuses new work, nanoseconds.
 /// Twice T1: a client that retransmits after it meets a lane that has caught up, or a 503.
 pub const SLOW_AGE: u64 = 1_000_000_000;
 

@@ -100,7 +100,7 @@ impl MemoryLane {
         self.faults = faults;
     }
 
-    /// The outcome of the next commit that nothing is said about yet; overrides the faults' chances.
+    /// The outcome of the next commit that nothing is said about yet, whatever the faults' chances.
     pub fn script(&mut self, outcome: Result<(), StoreError>) {
         self.script.push_back(outcome);
     }

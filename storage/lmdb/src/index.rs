@@ -65,7 +65,7 @@ impl Index {
     }
 }
 
-/// The top bits of the mixed id; the table inside a chunk uses the lower ones and the seven highest.
+/// Middle bits of the mixed id; the table in a chunk uses the lower ones and the seven highest.
 fn chunk(id: ObjectId) -> usize {
     (mix(id.0) >> 40) as usize % CHUNKS
 }

@@ -259,7 +259,8 @@ impl Writer {
             stats.set_health(Health::Full);
             return StoreError::Full;
         }
-        tracing::error!(lane = self.lane, %detail, "a commit failed; the lane is closed until restart");
+        let lane = self.lane;
+        tracing::error!(lane, %detail, "a commit failed; the lane is closed until restart");
         stats.set_health(Health::Closed);
         StoreError::Closed
     }

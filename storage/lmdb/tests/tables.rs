@@ -120,6 +120,8 @@ fn c61_a_live_dialog_is_kept_with_tags_cseq_version_and_routes() {
     );
     assert_eq!((dialog.event_id.as_deref(), dialog.status), (Some("7"), 1));
     assert_eq!(dialog.socket, "udp:10.0.0.1:5060");
+    assert_eq!(dialog.local_contact, "<sip:10.0.0.1:5060>");
+    assert!(u64::from(dialog.answered_expires) > LATER - 2_000_000_000 - 1_800_000_000);
     assert_eq!(dialog.contact, "sip:bob@192.0.2.7:5062;transport=tcp");
 }
 
@@ -148,7 +150,8 @@ fn c65_export_gives_back_what_import_took() {
          \"sender\":null}}\n"
     );
     take(dir.path(), Table::Presentity, Format::JsonLines, &rows);
-    let watchers = "presentity_uri,watcher_username,watcher_domain,event,status,reason,inserted_time\n\
+    let watchers = "presentity_uri,watcher_username,watcher_domain,event,status,reason,\
+                    inserted_time\n\
                     sip:alice@example.com,bob,example.org,presence,2,\\N,1700000000\n";
     take(dir.path(), Table::Watchers, Format::Csv, watchers);
     for table in Table::ALL {
@@ -172,7 +175,8 @@ fn a_second_import_replaces_by_the_unique_key_and_leaves_no_body_behind() {
     let dir = tempfile::tempdir().unwrap();
     let csv = |body: &str| {
         format!(
-            "username,domain,event,etag,expires,received_time,body\na,x,presence,e,{LATER},1,{body}\n"
+            "username,domain,event,etag,expires,received_time,body\n\
+             a,x,presence,e,{LATER},1,{body}\n"
         )
     };
     let first = take(dir.path(), Table::Presentity, Format::Csv, &csv("<one/>"));

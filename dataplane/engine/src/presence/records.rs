@@ -15,6 +15,7 @@ use super::tables::TopicId;
 use crate::config::Listener;
 use crate::net::{ListenerId, Transport};
 use crate::sip::Dialog;
+use crate::sip::listen::write_contact;
 use crate::{Config, Wall, limits};
 
 /// All that goes into the record of a publication.
@@ -135,8 +136,14 @@ pub(super) fn stored_subscription(
     record: &record::Subscription,
     (topic, package, hash, object): (TopicId, PackageId, u64, ObjectId),
 ) -> Option<Subscription> {
-    let (listener, local) = listener_of(config, &record.socket)?;
+    let (listener, local, same) = listener_of(config, &record.socket)?;
     let bytes = |text: &str| -> Box<[u8]> { text.as_bytes().into() };
+    let mut local_contact = record.local_contact.clone().into_bytes();
+    if !same {
+        // The address it named is no longer ours: the next NOTIFY moves the watcher's target.
+        local_contact.clear();
+        write_contact(config, listener, local, &mut local_contact);
+    }
     let dialog = Dialog {
         call_id: bytes(&record.call_id),
         local_tag: bytes(&record.local_tag),
@@ -147,7 +154,7 @@ pub(super) fn stored_subscription(
         routes: record.routes.iter().map(|route| bytes(route)).collect::<Vec<_>>().into(),
         local_cseq: record.local_cseq,
         remote_cseq: record.remote_cseq,
-        local_contact: bytes(&record.local_contact),
+        local_contact: local_contact.into(),
         hash,
         listener,
         local,
@@ -221,8 +228,9 @@ fn socket_info(config: &Config, id: ListenerId, local: IpAddr) -> String {
 }
 
 /// The listener of a stored subscription: the same, else one of its transport, else any of its
-/// address family. The configuration may have changed meanwhile.
-fn listener_of(config: &Config, socket: &str) -> Option<(ListenerId, IpAddr)> {
+/// address family. The configuration may have changed meanwhile: the last value says that it has
+/// not.
+fn listener_of(config: &Config, socket: &str) -> Option<(ListenerId, IpAddr, bool)> {
     let (transport, address) = socket.split_once(':').unwrap_or_default();
     let address: Option<SocketAddr> = address.parse().ok();
     let fits = |listener: &Listener| {
@@ -242,5 +250,5 @@ fn listener_of(config: &Config, socket: &str) -> Option<(ListenerId, IpAddr)> {
         .max_by_key(|(place, listener)| best((*place, listener)))?;
     let bound = listener.bound.ip();
     let local = address.map(|address| address.ip()).filter(|_| bound.is_unspecified());
-    Some((ListenerId(place as u16), local.unwrap_or(bound)))
+    Some((ListenerId(place as u16), local.unwrap_or(bound), fits(listener) >= 4))
 }

@@ -113,6 +113,10 @@ impl Presence {
     fn recover_watcher(&mut self, core: &mut Core, object: Object<'_>) -> Option<()> {
         let record: record::Watcher = decoded(object)?;
         let package = Packages::by_name(&record.event)?;
+        if !matches!(Status::stored(record.status), Status::Pending | Status::Waiting) {
+            // A decision that was imported (row C62): nobody waits, so no list shows it.
+            return Some(());
+        }
         let topic = self.place(core, &record.aor, package)?;
         let row = winfo::stored_row(topic, object.id, &record);
         if !self.recover_row(core, row) {

@@ -192,6 +192,7 @@ fn presentity(row: &Row, now: u64) -> Result<Entry, String> {
         event: event.to_owned(),
         etag: row.some_text("etag")?.to_owned(),
         expires: future(row, now)?,
+        answered_expires: left(row, now)?,
         received: row.number("received_time", Some(now / 1_000))?.saturating_mul(1_000),
         content_type: content_type(event, &body).to_owned(),
         sender,
@@ -243,11 +244,12 @@ fn active_watcher(row: &Row, now: u64) -> Result<Subscription, String> {
         remote_cseq: row.number32("remote_cseq", None)?,
         version: row.number32("version", Some(0))?,
         expires: future(row, now)?,
+        answered_expires: left(row, now)?,
         since: now,
         status,
         reason: row.nullable("reason")?.unwrap_or_default().to_owned(),
         socket: row.text_or("socket_info", "")?.to_owned(),
-        local_contact: row.text_or("local_contact", "")?.to_owned(),
+        local_contact: bracketed(row.text_or("local_contact", "")?),
         ..Subscription::default()
     })
 }
@@ -276,7 +278,7 @@ fn active_watcher_cells(id: u64, record: &Subscription) -> Vec<Cell> {
         text(&record.reason),
         Cell::Number(record.version.into()),
         text(&record.socket),
-        text(&record.local_contact),
+        text(bare(&record.local_contact)),
         Cell::Null,
     ]
 }
@@ -310,6 +312,22 @@ fn watcher_cells(id: u64, record: &Watcher) -> Vec<Cell> {
 fn future(row: &Row, now: u64) -> Result<u64, String> {
     let expires = row.number("expires", None)?.saturating_mul(1_000);
     if expires > now { Ok(expires) } else { Err("it has expired".into()) }
+}
+
+/// Seconds until `expires`: what a 2xx sent now would say; so the record counts as written now.
+fn left(row: &Row, now: u64) -> Result<u32, String> {
+    let seconds = future(row, now)?.saturating_sub(now) / 1_000;
+    Ok(u32::try_from(seconds).unwrap_or(u32::MAX))
+}
+
+/// A URI as a name-addr, so that its parameters stay its own.
+fn bracketed(uri: &str) -> String {
+    if uri.is_empty() || uri.contains('<') { uri.to_owned() } else { format!("<{uri}>") }
+}
+
+/// The URI of a name-addr without a display name.
+fn bare(address: &str) -> &str {
+    address.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).unwrap_or(address)
 }
 
 /// Row C64.
