@@ -2,6 +2,8 @@
 //! runs of random operations over several shards. Nothing panics, everything sent is SIP, and no
 //! shard contradicts itself.
 
+#![allow(clippy::unwrap_used)] // in a test
+
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path as FilePath;
