@@ -61,9 +61,19 @@ impl<'a> Host<'a> {
 pub fn write_address(address: IpAddr, out: &mut Vec<u8>) {
     // Writing to memory cannot fail.
     let _ = match address {
-        IpAddr::V4(address) => write!(Sink(out), "{address}"),
+        IpAddr::V4(address) => return write_dotted(address, out),
         IpAddr::V6(address) => write!(Sink(out), "[{address}]"),
     };
+}
+
+/// In every answer, so without the formatting machinery.
+fn write_dotted(address: Ipv4Addr, out: &mut Vec<u8>) {
+    for (index, octet) in address.octets().into_iter().enumerate() {
+        if index > 0 {
+            out.push(b'.');
+        }
+        crate::write::write_number(u64::from(octet), out);
+    }
 }
 
 /// Text into bytes.

@@ -14,8 +14,8 @@ pub struct HeadWriter<'b> {
 }
 
 impl<'b> HeadWriter<'b> {
-    /// After a start line that is already in the buffer.
-    pub(super) fn new(out: &'b mut Vec<u8>) -> Self {
+    /// After a start line, and perhaps header lines, that are already in the buffer.
+    pub fn new(out: &'b mut Vec<u8>) -> Self {
         Self { out }
     }
 

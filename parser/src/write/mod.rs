@@ -6,7 +6,7 @@ mod response;
 
 pub use head::HeadWriter;
 pub use request::{RequestHead, request};
-pub use response::{ResponseHead, response};
+pub use response::{ResponseHead, echo, record_route, response, status_line};
 
 use alloc::vec::Vec;
 
@@ -79,11 +79,11 @@ mod tests {
              received=192.0.2.1, \
              SIP/2.0/TCP p\r\n\
              Via: SIP/2.0/TCP q;branch=z9hG4bKb\r\n\
-             Record-Route: <sip:p;lr>\r\n\
              From: <sip:alice@example.com>;tag=9\r\n\
              To: Bob  <sip:bob@example.com>;tag=s1\r\n\
              Call-ID: 1@a\r\n\
              CSeq: 7 SUBSCRIBE\r\n\
+             Record-Route: <sip:p;lr>\r\n\
              Expires: 3600\r\n\
              Content-Length: 0\r\n\r\n"
         );

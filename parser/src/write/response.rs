@@ -33,33 +33,50 @@ pub fn response<'b>(
     head: &ResponseHead<'_>,
     out: &'b mut Vec<u8>,
 ) -> HeadWriter<'b> {
+    status_line(head.status, head.reason, out);
+    let tagged = head.to_tag.is_some()
+        && request.value(Name::To).is_some_and(|value| has_tag(request, value));
+    let via = request.via().ok();
+    echo(request, via.as_ref(), head.to_tag.filter(|_| !tagged), head.source, out);
+    let writer = HeadWriter::new(out);
+    if head.record_route { record_route(request, writer) } else { writer }
+}
+
+/// The first line of a response.
+pub fn status_line(status: u16, reason: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b"SIP/2.0 ");
-    write_number(u64::from(head.status), out);
+    write_number(u64::from(status), out);
     out.push(b' ');
-    out.extend_from_slice(head.reason.as_bytes());
+    out.extend_from_slice(reason.as_bytes());
     out.extend_from_slice(b"\r\n");
+}
+
+/// The header lines that every response copies from its request (8.2.6.2): all Via, From, To with
+/// `to_tag` added, Call-ID and CSeq. `via` is the topmost Via, if it can be read.
+pub fn echo(
+    request: &Message<'_>,
+    via: Option<&Via<'_>>,
+    to_tag: Option<&[u8]>,
+    source: SocketAddr,
+    out: &mut Vec<u8>,
+) {
     for (index, value) in request.values(Name::Via).enumerate() {
         out.extend_from_slice(b"Via: ");
         if index == 0 {
-            top_via(value, head.source, out);
+            top_via(value, via, source, out);
         } else {
             write_value(value, out);
         }
         out.extend_from_slice(b"\r\n");
     }
     let mut writer = HeadWriter::new(out);
-    if head.record_route {
-        for value in request.values(Name::RecordRoute) {
-            writer = writer.header(Name::RecordRoute, value);
-        }
-    }
     if let Some(from) = request.value(Name::From) {
         writer = writer.header(Name::From, from);
     }
     if let Some(to) = request.value(Name::To) {
         writer = writer.header_with(Name::To, |out| {
             write_value(to, out);
-            if let Some(tag) = head.to_tag.filter(|_| !has_tag(request, to)) {
+            if let Some(tag) = to_tag {
                 out.extend_from_slice(b";tag=");
                 out.extend_from_slice(tag);
             }
@@ -69,6 +86,13 @@ pub fn response<'b>(
         if let Some(value) = request.value(name) {
             writer = writer.header(name, value);
         }
+    }
+}
+
+/// Copies Record-Route (12.1.1).
+pub fn record_route<'b>(request: &Message<'_>, mut writer: HeadWriter<'b>) -> HeadWriter<'b> {
+    for value in request.values(Name::RecordRoute) {
+        writer = writer.header(Name::RecordRoute, value);
     }
     writer
 }
@@ -86,11 +110,11 @@ fn has_tag(request: &Message<'_>, to: &[u8]) -> bool {
 
 /// Writes the first Via line: its first element with `received` and `rport`, the others as they
 /// are.
-fn top_via(value: &[u8], source: SocketAddr, out: &mut Vec<u8>) {
+fn top_via(value: &[u8], via: Option<&Via<'_>>, source: SocketAddr, out: &mut Vec<u8>) {
     let (first, rest) = scan::element(value);
-    match Via::parse(first) {
-        Ok(via) => mended(first, &via, source, out),
-        Err(_) => write_value(first, out),
+    match via {
+        Some(via) => mended(first, via, source, out),
+        None => write_value(first, out),
     }
     if let Some(rest) = rest {
         out.extend_from_slice(b", ");

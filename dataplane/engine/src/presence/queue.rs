@@ -90,7 +90,7 @@ impl Reply<'_, '_> {
 
     fn defer(self, core: &mut Core, sip: &mut Sip) -> Deferred {
         match self {
-            Self::Now(incoming) => sip.defer(core, incoming),
+            Self::Now(incoming) => sip.defer_answer(core, incoming),
             Self::Later(deferred) => deferred,
         }
     }

@@ -1,12 +1,16 @@
 //! What an answer says, and how it is written from the request or its retransmission. A completed
 //! transaction keeps an [`Answer`] and nothing more.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::net::SocketAddr;
 
-use pharos_parser::write::{HeadWriter, ResponseHead, response};
+use pharos_parser::message::Essential;
+use pharos_parser::write::{HeadWriter, ResponseHead, echo, record_route, response, status_line};
 use pharos_parser::{Message, Name};
 
 use super::listen::write_contact;
+use super::response::destination;
 use crate::Config;
 use crate::net::Path;
 use crate::presence;
@@ -48,7 +52,7 @@ pub enum Detail {
     AllowEvents,
     /// Allow with the methods served (405).
     Allow,
-    /// Unsupported with what Require asked for (420).
+    /// Unsupported with what Require asked for (420); only for an answer given at once.
     Unsupported,
     /// Everything an OPTIONS asks for (RFC 3261 11.2).
     Capabilities,
@@ -72,9 +76,26 @@ const _: () = assert!(size_of::<Answer>() <= 12);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asked<'m> {
     pub(super) msg: &'m Message<'m>,
+    /// Its mandatory headers, when they can be read.
+    pub(super) head: Option<&'m Essential<'m>>,
     pub(super) path: Path,
     pub(super) txn: TxnKey,
     pub(super) hash: u64,
+}
+
+impl Asked<'_> {
+    /// Where the answer goes when it is a datagram.
+    pub(super) fn destination(&self) -> SocketAddr {
+        let source = self.path.peer;
+        self.head.map_or(source, |head| destination(&head.via, source))
+    }
+
+    /// Appends the header lines that every answer copies.
+    fn write_echo(&self, keys: &Keys, head: &Essential<'_>, out: &mut Vec<u8>) {
+        let tag = head.to.tag().is_none().then(|| keys.tag(self.hash, self.txn));
+        let tag = tag.as_ref().map(|tag| tag.as_bytes());
+        echo(self.msg, Some(&head.via), tag, self.path.peer, out);
+    }
 }
 
 /// Appends the whole answer. The same request and answer give the same bytes every time.
@@ -85,42 +106,112 @@ pub(super) fn write_answer(
     answer: Answer,
     out: &mut Vec<u8>,
 ) {
-    let tag = keys.tag(asked.hash, asked.txn);
-    let head = ResponseHead {
-        status: answer.status,
-        reason: reason_phrase(answer.status),
-        to_tag: (answer.status > 100).then_some(tag.as_bytes()),
-        source: asked.path.peer,
-        record_route: matches!(answer.detail, Detail::Subscription(_)),
+    let mut writer = match asked.head {
+        Some(head) => {
+            status_line(answer.status, reason_phrase(answer.status), out);
+            asked.write_echo(keys, head, out);
+            HeadWriter::new(out)
+        }
+        None => {
+            let tag = keys.tag(asked.hash, asked.txn);
+            let head = ResponseHead {
+                status: answer.status,
+                reason: reason_phrase(answer.status),
+                to_tag: Some(tag.as_bytes()),
+                source: asked.path.peer,
+                record_route: false,
+            };
+            response(asked.msg, &head, out)
+        }
     };
-    let mut writer =
-        write_detail(config, keys, asked, answer.detail, response(asked.msg, &head, out));
-    if !config.server.is_empty() {
-        writer = writer.header(Name::Server, config.server.as_bytes());
+    match answer.detail {
+        Detail::Subscription(_) => writer = record_route(asked.msg, writer),
+        Detail::Unsupported => {
+            for option in asked.msg.require().flatten() {
+                writer = writer.header(Name::Unsupported, option);
+            }
+        }
+        Detail::Removed => writer = repeat_entity_tag(asked.msg, writer),
+        _ => {}
     }
-    writer.end();
+    let about = (asked.path, asked.txn, asked.hash);
+    write_end(config, write_detail(config, keys, about, answer.detail, writer));
+}
+
+/// What an answer needs of its request, kept while the answer waits: so that the request is read
+/// once.
+#[derive(Clone, Debug)]
+pub(super) struct Echo {
+    lines: Box<[u8]>,
+    /// Where the lines of Record-Route start, which only some answers have, and where that of the
+    /// entity-tag does.
+    routes: usize,
+    tag: usize,
+}
+
+impl Echo {
+    pub(super) fn of(keys: &Keys, asked: &Asked<'_>, head: &Essential<'_>) -> Self {
+        let mut lines = Vec::with_capacity(512);
+        asked.write_echo(keys, head, &mut lines);
+        let routes = lines.len();
+        let _ = record_route(asked.msg, HeadWriter::new(&mut lines));
+        let tag = lines.len();
+        let _ = repeat_entity_tag(asked.msg, HeadWriter::new(&mut lines));
+        Self { lines: lines.into_boxed_slice(), routes, tag }
+    }
+
+    /// As [`write_answer`].
+    pub(super) fn write_answer(
+        &self,
+        config: &Config,
+        keys: &Keys,
+        about: (Path, TxnKey, u64),
+        answer: Answer,
+        out: &mut Vec<u8>,
+    ) {
+        status_line(answer.status, reason_phrase(answer.status), out);
+        let (routes, tag) = (self.routes, self.tag);
+        out.extend_from_slice(self.lines.get(..routes).unwrap_or_default());
+        out.extend_from_slice(match answer.detail {
+            Detail::Subscription(_) => self.lines.get(routes..tag).unwrap_or_default(),
+            Detail::Removed => self.lines.get(tag..).unwrap_or_default(),
+            _ => b"",
+        });
+        write_end(config, write_detail(config, keys, about, answer.detail, HeadWriter::new(out)));
+    }
+}
+
+/// SIP-ETag with the tag that the request named.
+fn repeat_entity_tag<'b>(msg: &Message<'_>, writer: HeadWriter<'b>) -> HeadWriter<'b> {
+    match msg.sip_if_match() {
+        Ok(Some(tag)) => writer.header(Name::SipEtag, tag),
+        _ => writer,
+    }
+}
+
+fn write_end(config: &Config, writer: HeadWriter<'_>) {
+    let server = config.server.as_bytes();
+    if server.is_empty() { writer.end() } else { writer.header(Name::Server, server).end() }
 }
 
 fn write_detail<'b>(
     config: &Config,
     keys: &Keys,
-    asked: &Asked<'_>,
+    (path, txn, hash): (Path, TxnKey, u64),
     detail: Detail,
     writer: HeadWriter<'b>,
 ) -> HeadWriter<'b> {
     match detail {
-        Detail::None => writer,
+        // The request itself has what these say.
+        Detail::None | Detail::Unsupported => writer,
         Detail::Publication(expires) => {
-            let tag = keys.entity_tag(asked.hash, asked.txn);
+            let tag = keys.entity_tag(hash, txn);
             writer.header(Name::SipEtag, tag.as_bytes()).number(Name::Expires, expires)
         }
-        Detail::Removed => {
-            let tag = asked.msg.sip_if_match().ok().flatten().unwrap_or_default();
-            writer.header(Name::SipEtag, tag).number(Name::Expires, 0)
-        }
+        Detail::Removed => writer.number(Name::Expires, 0),
         Detail::Subscription(expires) => writer
             .header_with(Name::Contact, |out| {
-                write_contact(config, asked.path.listener, asked.path.local, out);
+                write_contact(config, path.listener, path.local, out);
             })
             .number(Name::Expires, expires),
         Detail::MinExpires(seconds) => writer.number(Name::MinExpires, seconds),
@@ -133,13 +224,6 @@ fn write_detail<'b>(
             writer.header(Name::AllowEvents, presence::allow_events().as_bytes())
         }
         Detail::Allow => writer.header(Name::Allow, ALLOW.as_bytes()),
-        Detail::Unsupported => {
-            let mut writer = writer;
-            for option in asked.msg.require().flatten() {
-                writer = writer.header(Name::Unsupported, option);
-            }
-            writer
-        }
         Detail::Capabilities => writer
             .header(Name::Allow, ALLOW.as_bytes())
             .header_with(Name::Accept, |out| {

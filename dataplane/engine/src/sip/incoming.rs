@@ -1,11 +1,12 @@
 //! A new request that passed every check, and one whose answer waits for a commit.
 
 use alloc::boxed::Box;
+use core::net::SocketAddr;
 
 use pharos_parser::Message;
 use pharos_parser::message::Essential;
 
-use super::answer::Asked;
+use super::answer::{Asked, Echo};
 use crate::net::Path;
 use crate::wire::{Token, TxnKey};
 use crate::{Core, Instant};
@@ -30,7 +31,7 @@ pub struct Incoming<'m> {
     pub hash: u64,
 }
 
-impl<'m> Incoming<'m> {
+impl Incoming<'_> {
     /// The mark that a stored record keeps of this request.
     pub fn request_hash(&self, core: &Core) -> u64 {
         core.keys.request(self.hash, self.txn)
@@ -46,8 +47,9 @@ impl<'m> Incoming<'m> {
         core.keys.entity_tag(self.hash, self.txn)
     }
 
-    pub(super) fn asked(&self) -> Asked<'m> {
-        Asked { msg: self.msg, path: self.path, txn: self.txn, hash: self.hash }
+    pub(super) fn asked(&self) -> Asked<'_> {
+        let Self { msg, head, path, txn, hash, .. } = self;
+        Asked { msg, head: Some(head), path: *path, txn: *txn, hash: *hash }
     }
 }
 
@@ -56,6 +58,9 @@ impl<'m> Incoming<'m> {
 #[must_use]
 pub struct Deferred {
     pub(super) bytes: Box<[u8]>,
+    pub(super) echo: Echo,
+    pub(super) peer: SocketAddr,
+    pub(super) invite: bool,
     pub(super) path: Path,
     pub(super) txn: TxnKey,
     pub(super) hash: u64,
@@ -63,7 +68,7 @@ pub struct Deferred {
 }
 
 impl Deferred {
-    /// The whole request, which parses.
+    /// The whole request, which parses; empty after [`super::Sip::defer_answer`].
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }

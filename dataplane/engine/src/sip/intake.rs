@@ -80,7 +80,7 @@ impl Sip {
         };
         match Message::parse(bytes) {
             Ok(msg) if msg.method().is_some() && is_trusted(core, &path) => {
-                self.refuse(core, path, &msg, reject, 0);
+                self.refuse(core, path, &msg, reject);
             }
             _ => core.counters.reject(reject),
         }
@@ -125,14 +125,14 @@ impl Sip {
         if from == From::Network {
             core.counters.request(Way::In, method.as_bytes());
             if !is_trusted(core, &path) {
-                self.refuse(core, path, msg, Reject::Untrusted, 0);
+                self.refuse(core, path, msg, Reject::Untrusted);
                 return None;
             }
         }
         let head = match readable(msg) {
             Ok(head) => head,
             Err(reject) => {
-                self.refuse(core, path, msg, reject, 0);
+                self.refuse(core, path, msg, reject);
                 return None;
             }
         };
@@ -147,7 +147,7 @@ impl Sip {
                 None
             }
             Route::Anyone => {
-                let asked = Asked { msg, path, txn: key, hash: 0 };
+                let asked = Asked { msg, head: Some(&head), path, txn: key, hash: 0 };
                 let reject = unsupported(msg).then_some(Reject::BadExtension);
                 let answer = match reject {
                     Some(reject) => self.rejected(core, &asked, reject),
@@ -157,7 +157,8 @@ impl Sip {
                 None
             }
             Route::Refuse(reject) => {
-                self.refuse(core, path, msg, reject, 0);
+                let asked = Asked { msg, head: Some(&head), path, txn: key, hash: 0 };
+                self.refuse_asked(core, &asked, reject);
                 None
             }
         }
@@ -253,14 +254,16 @@ impl Sip {
         core.emit_mesh(shard, Mesh::Message { path, bytes: msg.as_bytes().into() });
     }
 
-    /// Answer with a reason and no state.
-    fn refuse(&mut self, core: &mut Core, path: Path, msg: &Message<'_>, why: Reject, hash: u64) {
-        let txn = match msg.essential() {
-            Ok(head) => transaction_key(core, msg, &head),
+    /// Answer with a reason and no state, whether the headers can be read or not.
+    fn refuse(&mut self, core: &mut Core, path: Path, msg: &Message<'_>, why: Reject) {
+        let head = msg.essential();
+        let txn = match &head {
+            Ok(head) => transaction_key(core, msg, head),
             // The tag has to be the same for a repeat, and that has the same bytes.
             Err(_) => TxnKey { merge: core.keys.aor(msg.as_bytes()), branch: 0 },
         };
-        self.refuse_asked(core, &Asked { msg, path, txn, hash }, why);
+        let head = head.as_ref().ok();
+        self.refuse_asked(core, &Asked { msg, head, path, txn, hash: 0 }, why);
     }
 
     fn refuse_asked(&mut self, core: &mut Core, asked: &Asked<'_>, why: Reject) {

@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use pharos_parser::Message;
 use pharos_parser::write::{ResponseHead, response};
 
 use super::answer::{Answer, Asked, reason_phrase, write_answer};
@@ -122,36 +123,44 @@ impl Sip {
         };
         response(asked.msg, &head, &mut trying).end();
         core.counters.response(Way::Out, 100);
-        self.insert_invite(core, asked, State::Proceeding, trying);
+        self.insert_invite(core, asked, trying);
         self.repeat(core, asked.txn);
     }
 
-    /// The final answer to an INVITE.
+    /// The final answer to an INVITE, new or not.
     pub(super) fn answer_invite(&mut self, core: &mut Core, asked: &Asked<'_>, answer: Answer) {
-        if self.invites.state(asked.txn).is_some_and(|state| state != State::Proceeding) {
-            return;
+        if self.invites.state(asked.txn).is_none() {
+            self.insert_invite(core, asked, Vec::new());
         }
         let mut bytes = Vec::new();
         write_answer(&core.config, &core.keys, asked, answer, &mut bytes);
-        core.counters.response(Way::Out, answer.status);
-        let state = if answer.status < 300 { State::Accepted } else { State::Completed };
-        self.insert_invite(core, asked, state, bytes);
+        self.invite_final(core, asked.txn, answer.status, bytes);
+    }
+
+    /// The final answer to an INVITE that has none yet: send it, and again (Timer G).
+    pub(super) fn invite_final(
+        &mut self,
+        core: &mut Core,
+        key: TxnKey,
+        status: u16,
+        bytes: Vec<u8>,
+    ) {
         let now = core.now.instant;
-        let Some(handle) = self.invites.by_key.get(&asked.txn).copied() else {
+        let Some(handle) = self.invites.by_key.get(&key).copied() else { return };
+        let Some(invite) = self.invites.pool.get_mut(handle) else { return };
+        if invite.state != State::Proceeding {
             return;
-        };
-        if let Some(invite) = self.invites.pool.get_mut(handle) {
-            invite.end = now + Span::millis(TRANSACTION_MS);
-            invite.interval = Span::millis(T1_MS);
-            let streamed = invite.path.flow.is_some();
-            let next = if state == State::Completed && !streamed {
-                now + invite.interval
-            } else {
-                invite.end
-            };
-            self.arm_invite(core, handle, next);
         }
-        self.repeat(core, asked.txn);
+        invite.state = if status < 300 { State::Accepted } else { State::Completed };
+        invite.answer = bytes.into_boxed_slice();
+        invite.request = Box::default();
+        invite.end = now + Span::millis(TRANSACTION_MS);
+        invite.interval = Span::millis(T1_MS);
+        let repeats = invite.state == State::Completed && invite.path.flow.is_none();
+        let next = if repeats { now + invite.interval } else { invite.end };
+        core.counters.response(Way::Out, status);
+        self.arm_invite(core, handle, next);
+        self.repeat(core, key);
     }
 
     /// An ACK to a refusal (17.2.1). Whether it belongs to one.
@@ -182,8 +191,9 @@ impl Sip {
             return;
         }
         let (request, path, hash) = (invite.request.clone(), invite.path, invite.hash);
-        let Ok(msg) = pharos_parser::Message::parse(&request) else { return };
-        let asked = Asked { msg: &msg, path, txn: key, hash };
+        let Ok(msg) = Message::parse(&request) else { return };
+        let Ok(head) = msg.essential() else { return };
+        let asked = Asked { msg: &msg, head: Some(&head), path, txn: key, hash };
         self.answer_invite(core, &asked, Answer::status(487));
     }
 
@@ -201,28 +211,15 @@ impl Sip {
         self.arm_invite(core, handle, next);
     }
 
-    fn insert_invite(&mut self, core: &mut Core, asked: &Asked<'_>, state: State, bytes: Vec<u8>) {
-        if let Some(handle) = self.invites.by_key.get(&asked.txn)
-            && let Some(invite) = self.invites.pool.get_mut(*handle)
-        {
-            invite.state = state;
-            invite.answer = bytes.into_boxed_slice();
-            invite.request = Box::default();
-            return;
-        }
-        let via = asked.msg.via();
-        let request = match state {
-            State::Proceeding => asked.msg.as_bytes().into(),
-            _ => Box::default(),
-        };
+    /// A transaction that has no final answer.
+    fn insert_invite(&mut self, core: &mut Core, asked: &Asked<'_>, answer: Vec<u8>) {
         let invite = Invite {
             key: asked.txn,
-            state,
+            state: State::Proceeding,
             path: asked.path,
-            peer: via
-                .map_or(asked.path.peer, |via| super::response::destination(&via, asked.path.peer)),
-            answer: bytes.into_boxed_slice(),
-            request,
+            peer: asked.destination(),
+            answer: answer.into_boxed_slice(),
+            request: asked.msg.as_bytes().into(),
             hash: asked.hash,
             interval: Span::millis(T1_MS),
             end: core.now.instant + Span::millis(TRANSACTION_MS),

@@ -30,6 +30,7 @@ mod response;
 mod server;
 mod target;
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
@@ -38,15 +39,16 @@ use pharos_parser::{Message, Method};
 use smallvec::SmallVec;
 
 use crate::core::Piece;
-use crate::counters::{Count, Sample};
+use crate::counters::{Count, Sample, Way};
 use crate::io::Query;
 use crate::limits::{CLIENTS_MAX, TRANSACTION_MS};
 use crate::map::{Hashing, Map};
 use crate::net::{FlowId, Path};
 use crate::pool::Handle;
-use crate::{Core, Span};
+use crate::{Config, Core, Span};
 
 pub use crate::presence::package::PackageId;
+use answer::Echo;
 pub use answer::{Answer, Detail};
 use client::Clients;
 pub use dialog::Dialog;
@@ -169,13 +171,24 @@ impl Sip {
 
     /// Answer later: takes a copy of the request; retransmissions are absorbed until then.
     pub fn defer(&mut self, core: &mut Core, incoming: &Incoming<'_>) -> Deferred {
-        if incoming.head.cseq.method == Method::Invite {
-            self.invite_proceeds(core, &incoming.asked());
+        let bytes = incoming.msg.as_bytes().into();
+        Deferred { bytes, ..self.defer_answer(core, incoming) }
+    }
+
+    /// As [`Sip::defer`], when nobody will read the request again: keeps what its answer needs.
+    pub fn defer_answer(&mut self, core: &mut Core, incoming: &Incoming<'_>) -> Deferred {
+        let asked = incoming.asked();
+        let invite = incoming.head.cseq.method == Method::Invite;
+        if invite {
+            self.invite_proceeds(core, &asked);
         } else {
             self.servers.wait(incoming.txn);
         }
         Deferred {
-            bytes: incoming.msg.as_bytes().into(),
+            bytes: Box::default(),
+            echo: Echo::of(&core.keys, &asked, &incoming.head),
+            peer: asked.destination(),
+            invite,
             path: incoming.path,
             txn: incoming.txn,
             hash: incoming.hash,
@@ -185,20 +198,26 @@ impl Sip {
 
     /// Answer a deferred request, unless its transaction has timed out (RFC 4320 4.2).
     pub fn answer_deferred(&mut self, core: &mut Core, deferred: Deferred, answer: &Answer) {
-        let Ok(msg) = Message::parse(&deferred.bytes) else { return };
-        let Deferred { path, txn, hash, .. } = deferred;
-        let asked = answer::Asked { msg: &msg, path, txn, hash };
-        if msg.method() == Some(Method::Invite) {
-            return self.answer_invite(core, &asked, *answer);
+        let Deferred { echo, peer, invite, path, txn, hash, since, .. } = deferred;
+        let keys = core.keys.clone();
+        let write = |config: &Config, out: &mut Vec<u8>| {
+            echo.write_answer(config, &keys, (path, txn, hash), *answer, out);
+        };
+        if invite {
+            let mut bytes = Vec::new();
+            write(&core.config, &mut bytes);
+            return self.invite_final(core, txn, answer.status, bytes);
         }
         self.servers.forget(txn);
-        if core.now.instant - deferred.since >= Span::millis(TRANSACTION_MS) {
+        if core.now.instant - since >= Span::millis(TRANSACTION_MS) {
             return core.counters.add(Count::LateAnswers);
         }
         if path.flow.is_none() {
             self.servers.complete(core.now.instant, txn, *answer);
         }
-        self.send_answer(core, &asked, *answer);
+        core.counters.response(Way::Out, answer.status);
+        let piece = core.compose(write);
+        self.send_response(core, &path, peer, piece);
     }
 
     /// Never answer a deferred request. A later retransmission counts as a new request.

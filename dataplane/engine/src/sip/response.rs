@@ -32,24 +32,20 @@ impl Sip {
         let keys = core.keys.clone();
         let piece = core.compose(|config, out| write_answer(config, &keys, asked, answer, out));
         core.counters.response(Way::Out, answer.status);
-        self.send_response(core, asked.msg, &asked.path, piece);
+        self.send_response(core, &asked.path, asked.destination(), piece);
     }
 
-    /// Send a written response the way its request came.
+    /// Send a written response the way its request came: on its connection, else to `peer`.
     pub(super) fn send_response(
         &mut self,
         core: &mut Core,
-        request: &Message<'_>,
         path: &Path,
+        peer: SocketAddr,
         piece: Piece,
     ) {
-        match (path.flow, request.via()) {
-            (Some(flow), _) => self.send_on_flow(core, flow, piece),
-            (None, Ok(via)) => {
-                let peer = destination(&via, path.peer);
-                core.emit_datagram(path.listener, path.local, peer, piece);
-            }
-            (None, Err(_)) => core.emit_datagram(path.listener, path.local, path.peer, piece),
+        match path.flow {
+            Some(flow) => self.send_on_flow(core, flow, piece),
+            None => core.emit_datagram(path.listener, path.local, peer, piece),
         }
     }
 

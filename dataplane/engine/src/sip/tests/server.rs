@@ -79,6 +79,39 @@ fn a_repeat_of_a_waiting_request_is_absorbed() {
     assert!(bench.sip.is_drained());
 }
 
+/// An answer that waited is the same, byte for byte, as one given at once and as one given again.
+#[test]
+fn a_late_answer_is_no_other_answer() {
+    let path = by_udp("127.0.0.1:5070");
+    let routed = PUBLISH.replace("Call-ID", "SIP-If-Match: x1\nRecord-Route: <sip:p;lr>\nCall-ID");
+    for detail in [
+        Detail::None,
+        Detail::Publication(60),
+        Detail::Removed,
+        Detail::Subscription(60),
+        Detail::MinExpires(60),
+        Detail::AllowEvents,
+    ] {
+        let answer = Answer::with(200, detail);
+        let mut bench = Bench::new();
+        let at_once = bench.take(path, &routed, |core, sip, it| sip.answer(core, &it, &answer));
+        for copies in [true, false] {
+            let mut bench = Bench::new();
+            let mut kept = None;
+            bench.take(path, &routed, |core, sip, it| {
+                kept =
+                    Some(if copies { sip.defer(core, &it) } else { sip.defer_answer(core, &it) });
+            });
+            bench.sip.answer_deferred(&mut bench.core, kept.unwrap(), &answer);
+            assert_eq!(bench.out(), at_once, "{detail:?}");
+            assert_eq!(bench.refused(path, &routed), at_once, "{detail:?}");
+        }
+        let routes = at_once[0].text().contains("Record-Route: <sip:p;lr>\r\n");
+        assert_eq!(routes, matches!(detail, Detail::Subscription(_)));
+        assert_eq!(at_once[0].text().contains("SIP-ETag: x1\r\n"), detail == Detail::Removed);
+    }
+}
+
 /// RFC 4320 4.2: no answer after 64*T1, it could only collide with a later transaction.
 #[test]
 fn an_answer_after_the_transaction_is_not_sent() {
