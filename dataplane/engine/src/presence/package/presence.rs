@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 
 use pharos_parser::pidf::{self, Kind, NAMESPACE, PidfError};
 use pharos_parser::xml::{self, Outline};
+use smallvec::SmallVec;
 
 use super::entity::{names, write_uri};
 use super::{Accepted, BodyError, Document, Info, Inputs, Package, PackageId, Publish, View, mix};
@@ -135,31 +136,21 @@ fn open_root(aor: &str, entity: Entity<'_>, bindings: &[(&str, &str)], out: &mut
 
 /// One document of all bodies, newest first. Bodies that cannot be read (imported ones may be
 /// anything) are left out; `None` when nothing is left.
-fn compose<'a>(aor: &str, mut bodies: impl Iterator<Item = &'a [u8]>) -> Option<Vec<u8>> {
-    let first = bodies.next()?;
-    let Some(second) = bodies.next() else { return alone(aor, first) };
-    let outlines: Vec<Outline<'a>> = [first, second]
-        .into_iter()
-        .chain(bodies)
-        .filter_map(|body| Outline::read(body).ok().filter(is_pidf))
+fn compose<'a>(aor: &str, bodies: impl Iterator<Item = &'a [u8]>) -> Option<Vec<u8>> {
+    let outlines: SmallVec<[Outline<'a>; 1]> = bodies
+        .filter_map(|body| Outline::read(body).ok())
+        .filter(|outline| outline.root.is(NAMESPACE, "presence"))
         .collect();
     match outlines.as_slice() {
         [] => None,
-        [one] => alone(aor, one.text().as_bytes()),
+        [one] => alone(aor, one),
         several => Some(merge(aor, several)),
     }
 }
 
-fn is_pidf(outline: &Outline<'_>) -> bool {
-    outline.root.is(NAMESPACE, "presence")
-}
-
-/// The only publication: its bytes with the entity made right, found without looking further than
-/// the root's start tag.
-fn alone(aor: &str, body: &[u8]) -> Option<Vec<u8>> {
-    let text = core::str::from_utf8(body).ok()?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let root = Outline::root_tag(text).ok().filter(|root| root.is(NAMESPACE, "presence"))?;
+/// The only publication: its bytes with the entity made right.
+fn alone(aor: &str, outline: &Outline<'_>) -> Option<Vec<u8>> {
+    let (text, root) = (outline.text(), &outline.root);
     let mut out = Vec::with_capacity(text.len() + aor.len() + 16);
     match root.attribute("entity") {
         Some(entity) if names(entity.value, aor) => out.extend_from_slice(text.as_bytes()),
