@@ -45,9 +45,12 @@ pub trait Record: Sized + Encode + Decode {
     }
 }
 
+/// What writes an archive: into a vector, with scratch space of its own.
+type Writer<'a> = HighSerializer<Vec<u8>, ArenaHandle<'a>, Failure>;
+
 /// What rkyv needs to archive a value into a plain vector.
-pub trait Encode: for<'a> Serialize<HighSerializer<Vec<u8>, ArenaHandle<'a>, Failure>> {}
-impl<T> Encode for T where T: for<'a> Serialize<HighSerializer<Vec<u8>, ArenaHandle<'a>, Failure>> {}
+pub trait Encode: for<'a> Serialize<Writer<'a>> {}
+impl<T> Encode for T where T: for<'a> Serialize<Writer<'a>> {}
 
 /// What rkyv needs to check an archive and make the value of it.
 pub trait Decode: Archive {

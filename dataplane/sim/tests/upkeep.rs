@@ -1,4 +1,5 @@
-//! What stays in the store and for how long, in both modes of durability; architecture.md section 5.
+//! What stays in the store and for how long, in both modes of durability; architecture.md section
+//! 5.
 
 use pharos_sim::documents::{PIDF, pidf, pidf_with_note};
 use pharos_sim::{Span, World, check};
@@ -92,8 +93,8 @@ fn in_periodic_mode_the_store_follows() {
     assert_eq!(world.metric("presence_dirty_objects", None), 0);
 }
 
-/// Periodic: what was made and removed within a period leaves nothing, and what was removed after it
-/// was written does not come back.
+/// Periodic: what was made and removed within a period leaves nothing, and what was removed after
+/// it was written does not come back.
 #[test]
 fn in_periodic_mode_the_removed_stays_removed() {
     let world = World::new(|setup| setup.config.commit = false);
@@ -146,7 +147,8 @@ fn a_waiting_watcher_is_kept_for_days() {
     assert!(!state.body.contains("bob"), "{state}");
 }
 
-/// RFC 3857 4.7.1: a refresh asks again; who was pending becomes active, and the presentity sees it.
+/// RFC 3857 4.7.1: a refresh asks again; who was pending becomes active, and the presentity sees
+/// it.
 #[test]
 fn a_pending_watcher_may_be_approved_later() {
     let world = World::new(|setup| setup.config.presence.force_active = false);

@@ -1,3 +1,5 @@
+//! The bounded XML reader: what it gives and what it refuses.
+
 use alloc::string::String;
 use alloc::vec::Vec;
 

@@ -1,8 +1,8 @@
 //! Storage lanes on LMDB: log-structured objects, one environment and one writer thread each.
 //!
 //! [`Lanes::open`] reads a data directory; [`Opened::objects`] hands its objects to the shards;
-//! [`Opened::start`] starts the threads; a [`Submitter`] takes requests and a [`ReplySink`] gets the
-//! answers, once a commit. [`Lanes::close`] stops in order.
+//! [`Opened::start`] starts the threads; a [`Submitter`] takes requests and a [`ReplySink`] gets
+//! the answers, once a commit. [`Lanes::close`] stops in order.
 //!
 //! **The log.** A lane is one table from a growing sequence number to a record. A new version of an
 //! object is appended; an index in memory says which record is current; each commit also cleans a
@@ -11,8 +11,9 @@
 //! order and the last version wins.
 //!
 //! **What an error means.** No room (map, disk, quota): the transaction is undone, its operations
-//! fail with `Full`, the lane goes on. Anything else: the lane is closed until a restart and answers
-//! `Closed`, because a sync that is tried again after a failure may report a success it is not.
+//! fail with `Full`, the lane goes on. Anything else: the lane is closed until a restart and
+//! answers `Closed`, because a sync that is tried again after a failure may report a success it is
+//! not.
 #![deny(unsafe_code)]
 
 mod behind;

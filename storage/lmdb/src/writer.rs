@@ -159,8 +159,8 @@ impl Writer {
     }
 
     /// Promised work first, each after what waited behind for the same AoR; then, when all of that
-    /// is in, what is behind. Should promised work alone fill every batch, what is behind grows old,
-    /// the lane counts as slow, and new work is refused until both are done.
+    /// is in, what is behind. Should promised work alone fill every batch, what is behind grows
+    /// old, the lane counts as slow, and new work is refused until both are done.
     fn fill_batch(&mut self) {
         while !self.work.is_full()
             && let Some(queued) = self.work.promised.pop_front()
@@ -193,8 +193,8 @@ impl Writer {
         self.publish();
     }
 
-    /// No room: try without cleaning, which takes some for a while; then what only removes, since it
-    /// makes room. What still fails is answered, but for write-behind work: that is tried later.
+    /// No room: try without cleaning, which takes some for a while; then what only removes, since
+    /// it makes room. What still fails is answered, but for write-behind work: that is tried later.
     fn answer_full(&mut self) {
         self.work.paused_until = self.clock.nanos() + FULL_PAUSE;
         if self.try_commit(|_| true, false).is_ok() {

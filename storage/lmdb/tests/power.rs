@@ -1,19 +1,19 @@
 //! The power goes: writes that no completed sync covers are lost, in part, or torn.
 //!
-//! A kill leaves the page cache, so it proves nothing about the disk. Here every step of a commit is
-//! a point where the power may go, and for each the files that a disk might then hold are made and
-//! opened.
+//! A kill leaves the page cache, so it proves nothing about the disk. Here every step of a commit
+//! is a point where the power may go, and for each the files that a disk might then hold are made
+//! and opened.
 //!
 //! **Why these images are the right ones.** LMDB's commit is: write the new pages, `fdatasync`,
-//! write the new meta page through a descriptor with `O_DSYNC` (`mdb_txn_commit`; a test in `env.rs`
-//! checks that no flag weakens it). Images of the file are taken before every step and after the
-//! commit. This test itself checks what the reasoning stands on: before [`Step::Commit`] the file is
-//! byte for byte what the last completed sync left, so a loss of power between append, move and
-//! delete finds exactly that; and the meta page changes within one 512-byte sector, which a disk
-//! writes whole or not at all. The pages that differ before and after are those written before the
-//! first sync: until it completes the disk may hold any part of each, in any order, but not the meta
-//! page; after it, all of them and the old or the new meta page. After the second sync the commit
-//! has returned, and the reply is sent only then.
+//! write the new meta page through a descriptor with `O_DSYNC` (`mdb_txn_commit`; a test in
+//! `env.rs` checks that no flag weakens it). Images of the file are taken before every step and
+//! after the commit. This test itself checks what the reasoning stands on: before [`Step::Commit`]
+//! the file is byte for byte what the last completed sync left, so a loss of power between append,
+//! move and delete finds exactly that; and the meta page changes within one 512-byte sector, which
+//! a disk writes whole or not at all. The pages that differ before and after are those written
+//! before the first sync: until it completes the disk may hold any part of each, in any order, but
+//! not the meta page; after it, all of them and the old or the new meta page. After the second sync
+//! the commit has returned, and the reply is sent only then.
 #![allow(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
 mod common;

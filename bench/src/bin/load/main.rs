@@ -1,5 +1,5 @@
-//! `load`: PUBLISH against a server in a closed loop, with the server's CPU time for each transaction
-//! beside that of a bare UDP echo in the same run.
+//! `load`: PUBLISH against a server in a closed loop, with the server's CPU time for each
+//! transaction beside that of a bare UDP echo in the same run.
 //!
 //! ```text
 //! cargo run --release -p pharos-bench --bin load -- --pharos target/release/pharos

@@ -1,3 +1,5 @@
+//! Dialog documents: what is taken, composed and written.
+
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
