@@ -64,7 +64,8 @@ pub enum Op {
         id: ObjectId,
         /// What it is.
         kind: Kind,
-        /// The whole object, encoded by [`crate::codec`] (of a [`Kind::Body`] the bytes themselves).
+        /// The whole object, encoded by [`crate::codec`] (of a [`Kind::Body`] the bytes
+        /// themselves).
         bytes: Box<[u8]>,
     },
     /// The object is gone: a tombstone is written, no restart brings it back.

@@ -78,8 +78,8 @@ struct RunArgs {
     /// Data directory, instead of the configuration's data and db_url
     #[arg(long, value_name = "DIR")]
     data: Option<String>,
-    /// Listener such as udp:127.0.0.1:5060 or "tcp:[::1]:5060 as p.example:5060", instead of those
-    /// of the configuration; may be given several times
+    /// Listener such as udp:127.0.0.1:5060 or "tcp:10.0.0.1:5060 as p.example:5060", instead of
+    /// those of the configuration; may be given several times
     #[arg(long, value_name = "SOCKET")]
     socket: Vec<String>,
     /// Address of /metrics and /healthz, instead of the configuration's

@@ -83,8 +83,8 @@ fn after_a_clean_stop_nobody_is_told() {
     check::all(&world.wire());
 }
 
-/// Architecture section 5, repeats: the retransmission of an acknowledged request gets the same answer
-/// after a crash, for 64*T1, and creates nothing.
+/// Architecture section 5, repeats: the retransmission of an acknowledged request gets the same
+/// answer after a crash, for 64*T1, and creates nothing.
 #[test]
 fn a_retransmission_over_a_crash_gets_the_same_answer() {
     let world = World::default();
