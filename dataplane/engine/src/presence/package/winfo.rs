@@ -217,6 +217,8 @@ fn push_number(number: u64, out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+
     use super::*;
 
     fn watcher(aor: &str, status: WatcherStatus, event: WatcherEvent) -> Watcher {
@@ -294,5 +296,57 @@ mod tests {
         );
         let text = body(&Winfo.change_body(&view, 2, Wall(2_000_000)).unwrap(), 1);
         assert!(text.contains("event=\"giveup\" status=\"terminated\""));
+    }
+
+    /// Id and status of every watcher in a document, and whether it is the whole state.
+    fn told(text: &str) -> (bool, Vec<(String, String)>) {
+        let document = pharos_parser::xml::read(text.as_bytes()).expect("well-formed");
+        let root = document.root_element();
+        let value =
+            |node: roxmltree::Node<'_, '_>, name| String::from(node.attribute(name).unwrap());
+        let watchers = root.descendants().filter(|node| node.has_tag_name((NAMESPACE, "watcher")));
+        let each = watchers.map(|node| (value(node, "id"), value(node, "status"))).collect();
+        (value(root, "state") == "full", each)
+    }
+
+    const NAMESPACE: &str = "urn:ietf:params:xml:ns:watcherinfo";
+
+    proptest::proptest! {
+        #![proptest_config(proptest::test_runner::Config::with_cases(64))]
+
+        /// C116: whatever names watchers have and however many changes one document unites, a
+        /// reader who applies every document knows who watches.
+        #[test]
+        fn readers_converge(
+            steps in vec((0..90_u64, 0..4_usize, "\\PC{0,6}", 0..5_u8), 1..200),
+        ) {
+            use WatcherStatus::{Active, Pending, Terminated, Waiting};
+            use std::collections::BTreeMap;
+            let mut view = View::new(PackageId::PRESENCE_WINFO, "a\"<&>'@example.com");
+            let (mut seen, mut reader) = (view.generation(), BTreeMap::new());
+            let mut real = BTreeMap::new();
+            for (id, status, name, then) in steps {
+                let status = [Active, Pending, Waiting, Terminated][status];
+                let aor = format!("{name}@b.example");
+                let mut changed = watcher(&aor, status, WatcherEvent::Subscribe);
+                changed.display_name = name;
+                view.set_watcher(id, changed);
+                real.insert(format!("w{id}"), String::from(status.name()));
+                if then > 0 {
+                    continue;
+                }
+                let document = Winfo.change_body(&view, seen, Wall(0)).unwrap();
+                let (full, watchers) = told(&body(&document, 1));
+                if full {
+                    reader.clear();
+                }
+                reader.extend(watchers);
+                for known in [&mut reader, &mut real] {
+                    known.retain(|_, status| status != "terminated");
+                }
+                proptest::prop_assert_eq!(&reader, &real);
+                seen = view.generation();
+            }
+        }
     }
 }

@@ -302,6 +302,8 @@ fn namespaces_are_carried() {
 }
 
 proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(128))]
+
     /// A watcher that applies every document it gets knows what the publications say, and never
     /// sees a state go back, however many changes one document unites.
     #[test]

@@ -192,6 +192,8 @@ fn a_call_shows() {
 }
 
 proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(128))]
+
     /// C121: whatever was validated composes to a valid document with every id once, newest first.
     #[test]
     fn composed_documents_are_valid(
