@@ -219,7 +219,10 @@ impl Sip {
             State::Completed | State::Accepted => {
                 self.clients.pool.remove(id.0);
             }
-            State::Resolving => self.fail(core, id, Outcome::Unreachable),
+            State::Resolving => {
+                self.unpark(id);
+                self.fail(core, id, Outcome::Unreachable);
+            }
             _ if now >= client.give_up => {
                 self.next_place(core, id, Outcome::Timeout);
             }

@@ -12,7 +12,7 @@ impl Sip {
         self.clients.check();
         assert!(self.flows.len() <= FLOWS_MAX);
         self.flows.check();
-        let parked: usize = self.waiting.values().map(|parked| parked.len()).sum();
+        let parked: usize = self.waiting.values().map(|parked| parked.clients.len()).sum();
         assert_eq!(parked, self.resolving, "parked requests are counted");
         assert!(self.names.len() <= NAMES_MAX);
         assert!(self.clients.no_tcp_len() <= NO_TCP_MAX);

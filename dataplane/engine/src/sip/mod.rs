@@ -36,7 +36,6 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use pharos_parser::{Message, Method};
-use smallvec::SmallVec;
 
 use crate::core::Piece;
 use crate::counters::{Count, Sample, Way};
@@ -57,6 +56,7 @@ pub use incoming::{Deferred, Incoming};
 pub(crate) use intake::From;
 pub use invite::InviteId;
 use invite::Invites;
+use request::Parked;
 use resolve::Names;
 use server::Servers;
 
@@ -130,7 +130,7 @@ pub struct Sip {
     flows: Flows,
     names: Names,
     /// Client transactions that wait for a name.
-    waiting: Map<Query, SmallVec<[ClientId; 2]>>,
+    waiting: Map<Query, Parked>,
     resolving: usize,
     failures: VecDeque<(User, Outcome<'static>)>,
     draining: bool,

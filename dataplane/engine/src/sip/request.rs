@@ -7,6 +7,7 @@ use core::net::{IpAddr, SocketAddr};
 
 use pharos_parser::write::{write_number, write_value};
 use pharos_parser::{Message, Method, Name};
+use smallvec::SmallVec;
 
 use super::client::{Client, Hop, branch_bits};
 use super::listen;
@@ -39,6 +40,14 @@ pub(super) struct Aim {
     /// Sent from here where that can be.
     listener: ListenerId,
     local: IpAddr,
+}
+
+/// Client transactions that wait for one name.
+#[derive(Debug)]
+pub(super) struct Parked {
+    /// When it was asked for.
+    since: Instant,
+    pub(super) clients: SmallVec<[ClientId; 2]>,
 }
 
 /// What comes next for a request.
@@ -257,20 +266,39 @@ impl Sip {
 
     /// Park the transaction until the resolver answers.
     fn wait_for(&mut self, core: &mut Core, id: ClientId, query: Query) {
-        if !self.waiting.contains_key(&query) {
+        let now = core.now.instant;
+        let patience = Span::millis(TRANSACTION_MS);
+        let parked = self.waiting.entry(query.clone()).or_insert_with_key(|query| {
             core.emit_resolve(query.clone());
+            Parked { since: now, clients: SmallVec::new() }
+        });
+        if now - parked.since >= patience {
+            // The answer is lost: ask again, for those who still wait.
+            parked.since = now;
+            core.emit_resolve(query);
         }
-        self.waiting.entry(query).or_default().push(id);
+        parked.clients.push(id);
         self.resolving += 1;
-        let at: Instant = core.now.instant + Span::millis(TRANSACTION_MS);
-        self.arm(core, id, at);
+        self.arm(core, id, now + patience);
+    }
+
+    /// The transaction waits no longer, though no answer came.
+    pub(super) fn unpark(&mut self, id: ClientId) {
+        let before = self.resolving;
+        self.waiting.retain(|_, parked| {
+            let all = parked.clients.len();
+            parked.clients.retain(|client| *client != id);
+            self.resolving -= all - parked.clients.len();
+            !parked.clients.is_empty()
+        });
+        debug_assert!(self.resolving + 1 == before, "parked once");
     }
 
     /// The resolver answered: go on with what waited for it, in the order it came.
     pub(crate) fn resolved(&mut self, core: &mut Core, resolved: Resolved) {
-        let waiting = self.waiting.remove(&resolved.query).unwrap_or_default();
+        let parked = self.waiting.remove(&resolved.query);
         self.names.learn(core.now.instant, resolved);
-        for id in waiting {
+        for id in parked.map(|parked| parked.clients).unwrap_or_default() {
             self.resolving -= 1;
             if self.send(core, id).is_err() {
                 self.fail(core, id, Outcome::Unreachable);

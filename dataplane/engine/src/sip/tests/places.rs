@@ -209,8 +209,13 @@ fn a_resolver_that_does_not_answer() {
     bench.notify(&mut dialog("sip:b@p.example:5070", "127.0.0.1:5070"), b"").unwrap();
     bench.wait_ms(32_000);
     assert_eq!(bench.told, [Told::Unreachable]);
+    // The next request asks anew, and a late answer sends it alone.
+    bench.out();
+    bench.notify(&mut dialog("sip:b@p.example:5070", "127.0.0.1:5070"), b"").unwrap();
+    assert!(matches!(&bench.out()[..], [Out::Ask(_)]));
     bench.resolve("p.example", QueryKind::Address, vec![address("192.0.2.1")]);
-    assert_eq!(bench.out(), []);
+    assert_eq!(sent_to(&bench.out()), ["192.0.2.1:5070"]);
+    bench.sip.check();
 }
 
 /// What is advertised stands in Via; IPv6 peers get the IPv6 listener.
