@@ -102,6 +102,9 @@ pub fn check(bytes: &[u8]) -> Result<&str, XmlError> {
                 if !tag.empty {
                     depth = depth_here;
                 }
+                if !is_qualified(tag.name) {
+                    return Err(XmlError::new(XmlReason::Namespace, tag.start));
+                }
                 let declared = count_attributes(&tag)?;
                 declarations = declarations.saturating_add(declared);
                 let broken = [
@@ -132,6 +135,9 @@ fn count_attributes(tag: &Tag<'_>) -> Result<usize, XmlError> {
     let (mut attributes, mut declarations) = (0_usize, 0_usize);
     for attribute in tag.attributes() {
         attributes = attributes.saturating_add(1);
+        if !is_qualified(attribute.name) {
+            return Err(XmlError::new(XmlReason::Namespace, attribute.value_at));
+        }
         if attribute.declares().is_some() {
             declarations = declarations.saturating_add(1);
         }
@@ -140,6 +146,15 @@ fn count_attributes(tag: &Tag<'_>) -> Result<usize, XmlError> {
         }
     }
     Ok(declarations)
+}
+
+/// A name with at most one colon, and something on both sides of it (Namespaces in XML 4).
+/// roxmltree takes `:name` for one without prefix, which other readers refuse.
+fn is_qualified(name: &str) -> bool {
+    match name.split_once(':') {
+        Some((prefix, local)) => !prefix.is_empty() && !local.is_empty() && !local.contains(':'),
+        None => true,
+    }
 }
 
 /// The document as a tree; well-formed, namespaces resolved, within the limits.

@@ -19,6 +19,12 @@ fn what_is_refused_and_where() {
     assert_eq!(reason("<a>&b;</a>").map(|(reason, _)| reason), Some(XmlReason::Entity));
     assert_eq!(reason("<a>&lt;&#x41;&quot;&apos;&amp;&gt;</a>"), None);
     assert_eq!(reason("<a>\n<p:b/></a>"), Some((XmlReason::Namespace, 5)));
+    for name in [":b", "b:", "b:c:d"] {
+        let document = alloc::format!("<a xmlns:b='u'><{name}/></a>");
+        assert_eq!(reason(&document), Some((XmlReason::Namespace, 15)), "{name}");
+        let attribute = alloc::format!("<a {name}=''/>");
+        assert_eq!(reason(&attribute).map(|(reason, _)| reason), Some(XmlReason::Namespace));
+    }
     assert_eq!(reason("<a><b></a></b>").map(|(reason, _)| reason), Some(XmlReason::Malformed));
     for broken in ["", "text", "<a", "<a b='>", "<a><!-- </a>", "</a>", "<a/><a/>", "<a><![CDATA["]
     {
