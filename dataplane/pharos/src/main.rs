@@ -4,6 +4,7 @@ mod cli;
 mod config;
 mod cores;
 mod db;
+mod limits;
 mod probes;
 mod run;
 mod supervisor;

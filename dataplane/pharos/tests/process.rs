@@ -161,3 +161,36 @@ fn json_logs_are_an_object_each_line() {
         assert!(value["level"].is_string() && value["message"].is_string(), "{line}");
     }
 }
+
+/// A login shell on Debian allows 1024 open files, and the first command works there.
+#[test]
+fn the_soft_limit_of_a_login_shell_is_raised() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    let script = format!(
+        "ulimit -Sn 1024; exec {} run --socket udp:{} --control {} --data {}",
+        env!("CARGO_BIN_EXE_pharos"),
+        free(),
+        free(),
+        data.display()
+    );
+    let mut child = Command::new("sh")
+        .args(["-c", &script])
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("a shell runs");
+    let mut log = String::new();
+    let mut stderr = child.stderr.take().expect("piped");
+    let mut buffer = [0; 4096];
+    while !log.contains("metrics on") {
+        let length = stderr.read(&mut buffer).expect("readable");
+        assert!(length > 0, "it ended: {log}");
+        log.push_str(&String::from_utf8_lossy(&buffer[..length]));
+    }
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", child.id())).expect("it runs");
+    let files = limits.lines().find(|line| line.starts_with("Max open files")).expect("a line");
+    let numbers: Vec<_> = files.split_whitespace().skip(3).take(2).collect();
+    assert_eq!(numbers[0], numbers[1], "soft and hard limit: {files}");
+    child.kill().expect("it runs");
+    child.wait().expect("it ends");
+}
