@@ -86,14 +86,15 @@ pub fn answers_agree(wire: &[Wire]) {
 }
 
 /// Row C114: CSeq and, where the document has one, the version rise within a dialog, over every
-/// restart.
+/// restart. A fetch leaves nothing stored (row C96): its copy after a restart is a fetch again.
 ///
 /// # Panics
 /// When one does not.
 #[track_caller]
 pub fn notifies_rise(wire: &[Wire]) {
-    let mut dialogs: BTreeMap<String, (u32, String, Option<u64>)> = BTreeMap::new();
-    for sip in wire.iter().filter(|wire| !wire.received).map(read) {
+    let mut dialogs: BTreeMap<String, (u32, String, Option<u64>, u32)> = BTreeMap::new();
+    for sent in wire.iter().filter(|wire| !wire.received) {
+        let sip = read(sent);
         if sip.method() != "NOTIFY" || !sip.is_request() {
             continue;
         }
@@ -104,16 +105,17 @@ pub fn notifies_rise(wire: &[Wire]) {
             let digits: String = rest[1..].chars().take_while(char::is_ascii_digit).collect();
             digits.parse::<u64>().expect("a version is a number")
         });
-        let now = (sip.cseq(), branch, version);
+        let now = (sip.cseq(), branch, version, sent.life);
         if let Some(before) = dialogs.get_mut(&dialog(&sip)) {
-            if before.1 == now.1 {
+            let fetched_again = before.3 != now.3 && now.0 == 1 && sip.state() == "terminated";
+            if before.1 == now.1 || fetched_again {
                 continue;
             }
             assert!(now.0 > before.0, "CSeq {} after {} in\n{sip}", now.0, before.0);
             if before.2.is_some() && now.2.is_some() {
                 assert!(now.2 > before.2, "version {:?} after {:?} in\n{sip}", now.2, before.2);
             }
-            *before = (now.0, now.1, now.2.or(before.2));
+            *before = (now.0, now.1, now.2.or(before.2), now.3);
         } else {
             dialogs.insert(dialog(&sip), now);
         }

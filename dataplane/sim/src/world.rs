@@ -164,6 +164,11 @@ impl World {
         change(&mut self.0.borrow_mut().setup);
     }
 
+    /// What is answered is stored: `durability` is `commit`, not `periodic`.
+    pub fn is_durable(&self) -> bool {
+        self.0.borrow().setup.config.commit
+    }
+
     /// Change the names of the world.
     pub fn zone<T>(&self, change: impl FnOnce(&mut Zone) -> T) -> T {
         change(&mut self.0.borrow_mut().air.zone)

@@ -21,6 +21,8 @@ struct Swarm {
     watchers: Vec<Phone>,
     watches: Vec<(usize, Subscription)>,
     crashes: bool,
+    /// Every 2xx is kept over a crash.
+    durable: bool,
 }
 
 impl Swarm {
@@ -34,15 +36,23 @@ impl Swarm {
             setup.faults.loss = random.below(25) as u8;
             setup.faults.duplicate = random.below(25) as u8;
             setup.faults.late = random.below(40) as u8;
+            setup.config.commit = !random.chance(20);
         });
-        let crashes = random.chance(60);
+        let (crashes, durable) = (random.chance(60), world.is_durable());
+        if random.chance(30) {
+            world.disk(|disk| disk.full_per_mille(20));
+        }
         let card = |index| {
             let user = format!("p{index}");
             Card { phone: world.phone(&user), user, etag: None, note: String::new() }
         };
         let cards = (0..3).map(card).collect();
-        let watchers = (0..4).map(|index| world.phone(&format!("w{index}"))).collect();
-        Self { world, random, cards, watchers, watches: Vec::new(), crashes }
+        let watcher = |index| {
+            let phone = world.phone(&format!("w{index}"));
+            if random.chance(25) { phone.tcp() } else { phone }
+        };
+        let watchers = (0..4).map(watcher).collect();
+        Self { world, random, cards, watchers, watches: Vec::new(), crashes, durable }
     }
 
     /// Publish something new; by a lost tag or a lost answer the publisher begins anew.
@@ -101,8 +111,9 @@ impl Swarm {
                 drop(watch.try_send(&end));
             }
             9 if self.crashes => {
-                let shards = 1 + self.random.below(4) as u16;
-                self.world.shards(shards).crash();
+                self.world.shards(1 + self.random.below(4) as u16).kill();
+                self.world.advance(Span::millis(self.random.below(4) * 2_000));
+                self.world.boot();
             }
             _ => self.world.advance(Span::millis(self.random.below(3_000))),
         }
@@ -111,6 +122,7 @@ impl Swarm {
     /// Faults have stopped: publish once more and see that everybody ends with it.
     fn converge(&mut self) {
         self.world.faults(|faults| *faults = pharos_sim::Faults::default());
+        self.world.disk(|disk| disk.full_per_mille(0));
         self.world.advance(Span::seconds(90));
         for index in 0..3 {
             let done = (0..3).any(|_| self.publish(index));
@@ -135,7 +147,13 @@ fn run(seed: u64) -> (u64, usize) {
         swarm.deed();
     }
     swarm.converge();
-    check::all(&swarm.world.wire());
+    let wire = swarm.world.wire();
+    check::sent_is_sip(&wire);
+    check::notifies_rise(&wire);
+    check::one_notify_in_flight(&wire);
+    if swarm.durable {
+        check::answers_agree(&wire);
+    }
     (swarm.world.trace(), swarm.watches.len())
 }
 
