@@ -61,6 +61,11 @@ impl Bell {
         let _ = file.write(&1_u64.to_ne_bytes());
     }
 
+    /// Write the executor's eventfd, asleep or not.
+    pub(crate) fn ring_executor(&self) {
+        let _ = (&self.executor).write(&1_u64.to_ne_bytes());
+    }
+
     /// Say that a sleep begins. The caller looks at its queues after this and before it waits.
     pub(crate) fn lie_down(&self, bed: Bed) {
         let place = match bed {

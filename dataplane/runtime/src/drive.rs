@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::control_link::{ControlLink, ToShard};
 use crate::counters::Counters;
 use crate::doorbell::{Bed, Bell};
+use crate::guard::Lease;
 use crate::lanes::LaneLink;
 use crate::mesh::{MeshEnd, Parcel};
 use crate::ring::{Buffers, Done, Ring};
@@ -31,11 +32,16 @@ use crate::streams::{StreamEvent, Streams};
 
 /// Inputs of one kind taken in one turn, so that no kind waits for another for long.
 const BATCH: usize = 64;
+/// A kind of input stops short of its batch when the turn has lasted this long.
+const LONG_TURN: Span = Span::millis(1);
 /// Longest sleep in the ring before the long one: connections are not looked at meanwhile.
 const SHORT: Span = Span::millis(1);
 /// No short sleeps for this long after anything moved on a connection: it would wait for their end.
 const STREAMS_FIRST: Span = Span::millis(10);
 
+/// While the shard is busy, time between two looks of glommio at its rings: what a connection may
+/// wait for while datagrams pour in. One costs about 10 us.
+const BREATH: Span = Span::millis(2);
 /// While draining, time between two looks at whether the other shards are done.
 const DRAIN_LOOK: Span = Span::millis(5);
 
@@ -81,6 +87,9 @@ pub(crate) struct Driver {
     sleeper: Sleeper,
     /// Last time anything moved on a connection.
     streams_at: Instant,
+    /// Last time glommio looked at its rings.
+    breath_at: Instant,
+    lease: Arc<Lease>,
     /// When draining ends, finished or not.
     drain_limit: Span,
     drain_until: Option<Instant>,
@@ -154,9 +163,10 @@ impl Driver {
         stop: Arc<Stop>,
         clock: Clock,
         drain_limit: Span,
+        lease: Arc<Lease>,
     ) -> std::io::Result<Self> {
         let sleeper = Sleeper::new(&bell)?;
-        let (streams_at, drain_until) = (Instant(0), None);
+        let (streams_at, breath_at, drain_until) = (Instant(0), Instant(0), None);
         Ok(Self {
             shard,
             engine,
@@ -167,6 +177,8 @@ impl Driver {
             clock,
             sleeper,
             streams_at,
+            breath_at,
+            lease,
             drain_limit,
             drain_until,
         })
@@ -174,6 +186,7 @@ impl Driver {
 
     /// Run until told to stop; true when everything was finished.
     pub(crate) async fn run(mut self, clean: bool) -> bool {
+        self.lease.leave().await;
         let now = self.clock.now();
         self.world.now = now.instant;
         handle(&mut self.engine, &mut self.world, now, Input::Recovered { clean });
@@ -192,11 +205,12 @@ impl Driver {
                 break drained;
             }
             if worked || self.is_due(now.instant) {
-                glommio::executor().yield_now().await;
+                self.pause(now.instant).await;
             } else {
                 self.sleep(now.instant).await;
             }
         };
+        self.lease.take_back();
         self.finish().await;
         drained
     }
@@ -256,8 +270,17 @@ impl Driver {
                 Done::Connected { flow, result } => self.world.streams.connected(flow, result),
                 Done::Woken => {}
             }
+            if self.is_late(taken, now) {
+                break;
+            }
         }
         true
+    }
+
+    /// True when this turn has lasted long enough: the connections' tasks wait for its end. The
+    /// clock is looked at after every few inputs only.
+    fn is_late(&self, taken: usize, now: Now) -> bool {
+        taken % 16 == 15 && self.clock.instant() - now.instant > LONG_TURN
     }
 
     /// ICMP errors of a socket. The kernel chose it by the addresses alone, so it may well be that
@@ -297,15 +320,23 @@ impl Driver {
     }
 
     fn take_mesh(&mut self, now: Now) -> bool {
-        for taken in 0..BATCH {
-            let Some(parcel) = self.world.mesh.take() else { return taken > 0 };
-            let input = match parcel {
-                Parcel::Engine(message) => Input::Mesh(message),
-                Parcel::Unreachable { listener, peer } => Input::Unreachable { listener, peer },
-            };
-            self.input(now, input);
+        let classes = [MeshEnd::take_sure, MeshEnd::take_losable];
+        let mut worked = false;
+        for take in classes {
+            for taken in 0..BATCH {
+                let Some(parcel) = take(&mut self.world.mesh) else { break };
+                worked = true;
+                let input = match parcel {
+                    Parcel::Engine(message) => Input::Mesh(message),
+                    Parcel::Unreachable { listener, peer } => Input::Unreachable { listener, peer },
+                };
+                self.input(now, input);
+                if self.is_late(taken, now) {
+                    break;
+                }
+            }
         }
-        true
+        worked
     }
 
     fn take_replies(&mut self, now: Now) -> bool {
@@ -355,6 +386,17 @@ impl Driver {
             && world.streams.is_empty()
             && world.ring.is_empty()
             && self.stop.is_draining() == self.drain_until.is_some()
+    }
+
+    /// Between two busy turns: the connections' tasks run, and now and then glommio looks for what
+    /// else they could do.
+    async fn pause(&mut self, now: Instant) {
+        if now - self.breath_at >= BREATH && self.world.streams.are_used() {
+            self.breath_at = now;
+            self.sleeper.breathe(&self.bell).await;
+        } else {
+            glommio::executor().yield_now().await;
+        }
     }
 
     async fn sleep(&mut self, now: Instant) {

@@ -9,6 +9,7 @@
 //! | --- | --- |
 //! | `start`, `shard` | start-up and the thread of a shard |
 //! | `drive`, `sleep` | the loop of a shard and its sleep |
+//! | `guard` | wakes an executor that sleeps although it has work |
 //! | `ring`, `socket`, `address` | datagrams: our own io_uring, options, the kernel's layouts |
 //! | `spread` | the program that spreads one sender over the shards |
 //! | `streams` | connections on glommio |
@@ -26,6 +27,7 @@ pub mod control_link;
 mod counters;
 mod doorbell;
 mod drive;
+mod guard;
 mod lanes;
 mod mesh;
 mod preflight;

@@ -19,6 +19,7 @@ use crate::control_link::ControlLink;
 use crate::counters::Counters;
 use crate::doorbell::Bell;
 use crate::drive::{Driver, Port, World};
+use crate::guard::Lease;
 use crate::lanes::{LaneLink, Replies};
 use crate::mesh::MeshEnd;
 use crate::preflight::StartError;
@@ -26,9 +27,10 @@ use crate::ring::{Ring, RingSize};
 use crate::shutdown::Stop;
 use crate::streams::Streams;
 
-/// How often glommio looks at its rings while the loop is busy: this is what bounds the time that a
-/// connection waits while datagrams pour in.
-const PREEMPT: Duration = Duration::from_millis(1);
+/// Longest run of tasks between two looks of glommio at its rings. The driver has it look every few
+/// milliseconds (`drive`), so this is for nothing but a driver that does not; a short one makes the
+/// executor park with work left when the thread loses its processor at the wrong place (`guard`).
+const PREEMPT: Duration = Duration::from_millis(100);
 /// Registered memory of the executor: nothing here uses it, and this is glommio's least.
 const IO_MEMORY: usize = 64 << 10;
 /// Operations of connections between two entries of the kernel.
@@ -74,6 +76,7 @@ pub(crate) struct Seat {
     pub(crate) mesh: MeshEnd,
     pub(crate) control: ControlLink,
     pub(crate) fed: Receiver<Feed>,
+    pub(crate) lease: Arc<Lease>,
     pub(crate) say: Sender<Result<(), StartError>>,
 }
 
@@ -93,8 +96,6 @@ impl Seat {
     }
 
     async fn live(mut self) -> bool {
-        // The first timer of an executor fires ten milliseconds late: let that be this one.
-        glommio::timer::sleep(PREEMPT).await;
         let mut engine = Shard::new(self.engine.clone(), self.clock.now());
         let mut asked = Vec::new();
         loop {
@@ -185,8 +186,8 @@ impl Seat {
             connect_limit: self.streams.connect,
             now,
         };
-        let Self { bell, stop, clock, drain, .. } = self;
-        Driver::new(shard, engine, world, buffers, bell, stop, clock, drain)
+        let Self { bell, stop, clock, drain, lease, .. } = self;
+        Driver::new(shard, engine, world, buffers, bell, stop, clock, drain, lease)
             .map_err(failed("the bell of a shard"))
     }
 }

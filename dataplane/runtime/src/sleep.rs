@@ -1,5 +1,5 @@
-//! The long sleep of a shard, in glommio's reactor, and when the short one before it is worth
-//! while.
+//! The long sleep of a shard, in glommio's reactor; the breath that lets glommio look at its rings
+//! while the shard is busy; and when the short sleep before the long one is worth while.
 
 use std::future::Future;
 use std::io;
@@ -44,16 +44,18 @@ impl Sleeper {
         self.in_vain = if something_came { 0 } else { self.in_vain.saturating_add(1) };
     }
 
+    /// Let the executor look at its rings once: connections go on. Yielding alone would not do that
+    /// before the preempt timer fires.
+    pub(crate) async fn breathe(&mut self, bell: &Bell) {
+        bell.ring_executor();
+        let reading = pending(&mut self.reading, &self.file);
+        std::future::poll_fn(|context| reading.as_mut().poll(context)).await;
+        self.reading = None;
+    }
+
     /// Sleep until the eventfd is written or a connection has something.
     pub(crate) async fn sleep(&mut self, streams: &Streams) {
-        let file = &self.file;
-        let reading = self.reading.get_or_insert_with(|| {
-            let file = Rc::clone(file);
-            Box::pin(async move {
-                // An error would come again at once, and the loop looks at everything anyway.
-                let _ = file.read_at(0, size_of::<u64>()).await;
-            })
-        });
+        let reading = pending(&mut self.reading, &self.file);
         let bell_rang = std::future::poll_fn(|context| {
             if reading.as_mut().poll(context).is_ready() {
                 return Poll::Ready(true);
@@ -68,4 +70,15 @@ impl Sleeper {
             self.in_vain = self.in_vain.min(PATIENCE - 1);
         }
     }
+}
+
+/// The read that is pending, or a new one.
+fn pending<'a>(reading: &'a mut Option<Reading>, file: &Rc<BufferedFile>) -> &'a mut Reading {
+    reading.get_or_insert_with(|| {
+        let file = Rc::clone(file);
+        Box::pin(async move {
+            // An error would come again at once, and the loop looks at everything anyway.
+            let _ = file.read_at(0, size_of::<u64>()).await;
+        })
+    })
 }

@@ -21,6 +21,7 @@ use crate::config::{RuntimeConfig, Store};
 use crate::control_link::{ControlPort, control_link};
 use crate::counters::Counters;
 use crate::doorbell::Bell;
+use crate::guard::{Guard, Lease};
 use crate::lanes::{NoReads, Postman, Replies};
 use crate::mesh::mesh;
 use crate::preflight::{self, StartError};
@@ -45,6 +46,7 @@ pub struct Handle {
     stop: Arc<Stop>,
     bells: Vec<Arc<Bell>>,
     threads: Vec<JoinHandle<bool>>,
+    guard: Guard,
     lanes: Option<Lanes>,
 }
 
@@ -63,6 +65,7 @@ struct Common {
     bells: Vec<Arc<Bell>>,
     counters: Arc<[Arc<Counters>]>,
     replies: Vec<Arc<Replies>>,
+    leases: Vec<Arc<Lease>>,
 }
 
 /// The threads of a start, each with the way to feed it and to hear from it.
@@ -98,6 +101,9 @@ impl Runtime {
         let started = start_threads(&config, &common, links)?;
         let (lanes, clean) = recover(opened, &config, &common, &started)?;
         bind(&config, &started, lanes.as_ref().map(Lanes::submitter).as_ref(), clean)?;
+        let watched = common.counters.iter().cloned().zip(common.leases.iter().cloned());
+        let guard = Guard::start(watched.collect())
+            .map_err(|error| StartError::Shard { doing: "the guard's thread", error })?;
         let gauges = Gauges {
             shards: Arc::clone(&common.counters),
             lanes: lanes.as_ref().map(Lanes::submitter),
@@ -110,6 +116,7 @@ impl Runtime {
             stop: common.stop,
             bells: common.bells,
             threads: started.threads,
+            guard,
             lanes,
         })
     }
@@ -126,6 +133,7 @@ impl Common {
             bells,
             counters: (0..config.shards).map(|_| Arc::default()).collect(),
             replies: (0..config.shards).map(|_| Arc::default()).collect(),
+            leases: (0..config.shards).map(|_| Arc::default()).collect(),
         })
     }
 }
@@ -156,6 +164,7 @@ fn start_threads(
             bell: Arc::clone(&common.bells[index]),
             counters: Arc::clone(&common.counters[index]),
             replies: Arc::clone(&common.replies[index]),
+            lease: Arc::clone(&common.leases[index]),
             mesh,
             control: link,
             fed,
@@ -309,6 +318,7 @@ impl Handle {
         for thread in self.threads {
             drained &= thread.join().unwrap_or(false);
         }
+        self.guard.stop();
         let Some(lanes) = self.lanes else { return Ok(Stopped { clean: drained }) };
         if drained {
             let clean = lanes.close(CLOSE_LANES).map_err(StartError::Store)?;

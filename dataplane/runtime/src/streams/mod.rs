@@ -15,7 +15,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Waker;
+use std::task::{Poll, Waker};
 
 use glommio::net::{TcpListener, TcpStream};
 use pharos_engine::net::{FlowId, ListenerId, Path, ShardId};
@@ -33,8 +33,6 @@ use connection::{CHUNK, Connection, Phase};
 /// Time between two looks for connections on which nothing moves: a hundredth of the shortest limit
 /// would be more exact than anybody needs.
 const SWEEP: Span = Span::seconds(2);
-/// Time until the next accept after one failed for want of descriptors or memory.
-const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 
 /// What a connection has for the engine.
 #[derive(Debug)]
@@ -66,6 +64,9 @@ struct Hub {
     /// Second handles to the listening sockets, to shut them down by.
     listeners: RefCell<Vec<Socket>>,
     next_sweep: Cell<Instant>,
+    /// Accepts that failed for want of descriptors or memory: they go on after the next sweep. No
+    /// glommio timer for that: one that is armed just before a sleep may never fire.
+    paused: RefCell<Vec<Waker>>,
     stopping: Cell<bool>,
 }
 
@@ -136,9 +137,23 @@ impl Hub {
                 Ok(stream) if !self.stopping.get() => self.accepted(stream, listener),
                 Ok(_) => {}
                 Err(_) if self.stopping.get() => {}
-                Err(_) => glommio::timer::sleep(ACCEPT_PAUSE).await,
+                Err(_) => self.pause().await,
             }
         }
+    }
+
+    /// Until the next sweep.
+    async fn pause(&self) {
+        let mut asked = false;
+        std::future::poll_fn(|context| {
+            if std::mem::replace(&mut asked, true) {
+                return Poll::Ready(());
+            }
+            self.paused.borrow_mut().push(context.waker().clone());
+            self.wake_driver();
+            Poll::Pending
+        })
+        .await;
     }
 }
 
@@ -163,6 +178,7 @@ impl Streams {
             clock,
             listeners: RefCell::default(),
             next_sweep: Cell::new(clock.instant() + SWEEP),
+            paused: RefCell::default(),
             stopping: Cell::new(false),
         };
         Self { hub: Rc::new(hub) }
@@ -346,7 +362,8 @@ impl Streams {
 
     /// When [`Streams::sweep`] wants to be called; `None` without connections.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        (!self.hub.connections.borrow().is_empty()).then_some(self.hub.next_sweep.get())
+        let idle = self.hub.connections.borrow().is_empty() && self.hub.paused.borrow().is_empty();
+        (!idle).then_some(self.hub.next_sweep.get())
     }
 
     /// Close connections on which nothing moves.
@@ -355,6 +372,7 @@ impl Streams {
             return;
         }
         self.hub.next_sweep.set(now + SWEEP);
+        self.hub.paused.take().into_iter().for_each(Waker::wake);
         let limits = self.hub.limits;
         let over = |since: Instant, limit: Span| now - since >= limit;
         let stuck: Vec<_> = self
@@ -375,6 +393,11 @@ impl Streams {
             self.hub.counters.connections_idle.add(1);
             self.end(&connection);
         }
+    }
+
+    /// True when there are connections, or could be.
+    pub(crate) fn are_used(&self) -> bool {
+        !self.hub.listeners.borrow().is_empty() || !self.hub.connections.borrow().is_empty()
     }
 
     /// Accept nothing more.
