@@ -4,6 +4,7 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use io_uring::{IoUring, Probe, opcode};
 use pharos_engine::config::Listener;
@@ -20,6 +21,10 @@ const LOCKED_PER_SHARD: u64 = 512 << 10;
 const DESCRIPTORS_PER_SHARD: u64 = 32;
 /// Descriptors of everything else: the control plane, the store, the standard streams.
 const DESCRIPTORS: u64 = 128;
+/// How long the kernel may take to let go of the sockets of a killed process.
+const LET_GO: Duration = Duration::from_secs(3);
+/// Time between two attempts meanwhile.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// Operations of the ring, with their names for people.
 const OPERATIONS: [(u8, &str); 6] = [
     (opcode::RecvMsgMulti::CODE, "recvmsg"),
@@ -245,17 +250,27 @@ fn limit_of(name: &str) -> Option<u64> {
 
 /// Bind each address alone for a moment.
 fn addresses(listeners: &[Listener]) -> Result<Vec<Listener>, StartError> {
-    let probe = |listener: &Listener| {
-        let (address, transport) = (listener.bound, listener.transport);
-        match socket::probe(address, transport == Transport::Tcp) {
-            Ok(bound) => Ok(Listener { bound, ..listener.clone() }),
-            Err(error) => {
-                let owner = owner_of(address, transport);
-                Err(StartError::Address { address, transport, owner, error })
-            }
+    listeners.iter().map(address).collect()
+}
+
+/// One address. After a kill the kernel lets go of the sockets of an io_uring some time after the
+/// process is gone: an address that nobody has any more is waited for.
+fn address(listener: &Listener) -> Result<Listener, StartError> {
+    let (address, transport) = (listener.bound, listener.transport);
+    let mut waited = Duration::ZERO;
+    loop {
+        let error = match socket::probe(address, transport == Transport::Tcp) {
+            Ok(bound) => return Ok(Listener { bound, ..listener.clone() }),
+            Err(error) => error,
+        };
+        let taken = error.kind() == io::ErrorKind::AddrInUse;
+        let owner = if taken { owner_of(address, transport) } else { None };
+        if !taken || owner.is_some() || waited >= LET_GO {
+            return Err(StartError::Address { address, transport, owner, error });
         }
-    };
-    listeners.iter().map(probe).collect()
+        std::thread::sleep(LOOK_AGAIN);
+        waited += LOOK_AGAIN;
+    }
 }
 
 /// The process that has an address, as `name (pid)`; only what this user may see.

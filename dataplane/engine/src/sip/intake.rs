@@ -78,6 +78,8 @@ impl Sip {
             FrameError::HeadersTooLong | FrameError::BodyTooLong => Reject::TooLarge,
             FrameError::Malformed => Reject::Malformed,
         };
+        // It may be the first that is heard on this connection, and the answer goes back on it.
+        self.flows.seen(core, &path);
         match Message::parse(bytes) {
             Ok(msg) if msg.method().is_some() && is_trusted(core, &path) => {
                 self.refuse(core, path, &msg, reject);
