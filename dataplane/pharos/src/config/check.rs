@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use pharos_engine::net::Transport;
+use pharos_engine::presence::package::Packages;
 
 use super::problem::{Problem, nearest, place};
 use super::schema::Places;
@@ -11,21 +12,6 @@ use super::values::{Federation, Store};
 
 /// Most listeners: every shard has a socket for each.
 const LISTENERS_MAX: usize = 64;
-
-/// Event packages that `presence.notify_interval` can name.
-pub(crate) const PACKAGES: [&str; 11] = [
-    "presence",
-    "presence.winfo",
-    "dialog",
-    "dialog;sla",
-    "message-summary",
-    "reg",
-    "xcap-diff",
-    "as-feature-event",
-    "call-info",
-    "line-seize",
-    "dialog.winfo",
-];
 
 /// Adds what is wrong with `settings` as a whole to `problems`.
 pub(crate) fn check(settings: &Settings, places: &Places, problems: &mut Vec<Problem>) {
@@ -174,11 +160,12 @@ impl Checker<'_> {
 
     fn packages(&mut self) {
         let names = self.settings.presence.notify_interval.keys();
-        let unknown = |name: &&String| !PACKAGES.contains(&name.as_str());
+        let known = || Packages::ALLOW_EVENTS.split(", ");
+        let unknown = |name: &&String| known().all(|known| known != name.as_str());
         for (index, name) in names.enumerate().filter(|(_, name)| unknown(name)) {
-            let hint = match nearest(name, PACKAGES.into_iter()) {
+            let hint = match nearest(name, known()) {
                 Some(near) => format!("did you mean \"{near}\"?"),
-                None => format!("known are {}", PACKAGES.join(", ")),
+                None => format!("known are {}", Packages::ALLOW_EVENTS),
             };
             let place = format!("presence.notify_interval.{index}");
             self.refuse(&place, format!("there is no event package \"{name}\"; {hint}"));
