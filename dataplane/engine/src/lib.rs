@@ -5,6 +5,34 @@
 //! next input, or until [`Shard::next_deadline`] and hand in [`Input::Tick`]. Time, bytes, storage
 //! answers and the random seed come in; everything the shard wants done comes out. The same seed
 //! and inputs give the same outputs in the same order.
+//!
+//! ```
+//! use pharos_engine::{Input, Instant, Now, Output, Shard};
+//!
+//! /// What a driver does with one input, under glommio as in the simulator.
+//! fn step(
+//!     shard: &mut Shard,
+//!     now: Now,
+//!     input: Input<'_>,
+//!     mut carry_out: impl FnMut(Output<'_>),
+//! ) -> Option<Instant> {
+//!     shard.handle(now, input);
+//!     while let Some(output) = shard.poll_output() {
+//!         carry_out(output);
+//!     }
+//!     // Until then there is nothing to do but wait for the next input; then it is `Input::Tick`.
+//!     shard.next_deadline()
+//! }
+//! ```
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`shard`] | dispatch: which system an input is for |
+//! | [`mod@core`] | what all systems share: clocks, randomness, timers, the way out |
+//! | [`sip`] | transactions, dialogs, connections, names |
+//! | [`presence`] | publications, subscriptions, notifications, event packages |
+//! | [`route`], [`wire`] | whose a message is, and the tokens that say so |
+//! | [`limits`], [`reject`], [`counters`] | every bound, every reason, everything counted |
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 extern crate alloc;

@@ -7,6 +7,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::fmt::Write;
 use core::net::{IpAddr, SocketAddr};
 
 use pharos_parser::{Message, Name};
@@ -15,6 +16,7 @@ use super::request::{Aim, compose};
 use super::{ClientId, Outcome, Sip, SipTimer, User};
 use crate::core::Timer;
 use crate::counters::{Count, Way};
+use crate::io::Level;
 use crate::limits::{
     CLIENTS_PER_DESTINATION_MAX, NO_TCP_MAX, NO_TCP_MS, T1_MS, T2_MS, TCP_WAIT_MS, TRANSACTION_MS,
 };
@@ -422,6 +424,7 @@ impl Sip {
             Outcome::Timeout => Count::Timeouts,
             _ => Count::Unreachable,
         });
+        log_failure(core, &client, why);
         self.failures.push_back((client.user, why));
     }
 
@@ -443,6 +446,26 @@ impl Sip {
             self.clients.leave(hop.peer);
         }
     }
+}
+
+fn log_failure(core: &mut Core, client: &Client, why: Outcome<'static>) {
+    core.log(Level::Warn, "sip", |line| {
+        let request = Message::parse(&client.text).ok();
+        let value = |name| request.as_ref().and_then(|it| it.value(name)).unwrap_or(b"?");
+        let method = client.text.split(|byte| *byte == b' ').next().unwrap_or_default();
+        let _ = write!(
+            line,
+            "{} to {}, Call-ID {}: ",
+            method.escape_ascii(),
+            value(Name::To).escape_ascii(),
+            value(Name::CallId).escape_ascii(),
+        );
+        let _ = match (client.hop, why) {
+            (None, _) => write!(line, "no way there"),
+            (Some(hop), Outcome::Timeout) => write!(line, "no answer from {}", hop.peer),
+            (Some(hop), _) => write!(line, "{} cannot be reached", hop.peer),
+        };
+    });
 }
 
 /// The response answers this request: one Via (8.1.3.3) and the method in its CSeq (17.1.3).

@@ -39,7 +39,7 @@ pub(super) enum NextHop {
 pub(super) fn routing<'d>(config: &Config, dialog: &'d Dialog) -> Option<Routing<'d>> {
     let Some((first, rest)) = dialog.routes.split_first() else {
         let target = Uri::parse(&dialog.target).ok()?;
-        let next = if config.nat_auto && behind_nat(&target, dialog.source) {
+        let next = if by_datagrams(config, dialog) && is_flow(config, &target, dialog.source) {
             NextHop::Source
         } else {
             NextHop::Goal(goal(&target)?)
@@ -79,6 +79,18 @@ pub(super) fn goal(uri: &Uri<'_>) -> Option<Goal> {
         Some(_) => return None,
     };
     Some(Goal { host, port: uri.port().filter(|port| *port != 0), transport })
+}
+
+/// The dialog came by datagrams: its source can be sent to. That of a stream cannot.
+fn by_datagrams(config: &Config, dialog: &Dialog) -> bool {
+    let listener = config.listeners.get(usize::from(dialog.listener.0));
+    listener.is_some_and(|listener| listener.transport == Transport::Udp)
+}
+
+/// The peer is to be reached by the way it came: it asks for that (`ob`, RFC 5626 5.4), or it seems
+/// to be behind NAT.
+fn is_flow(config: &Config, target: &Uri<'_>, source: SocketAddr) -> bool {
+    target.param("ob").is_some() || config.nat_auto && behind_nat(target, source)
 }
 
 /// `nat = "auto"`: the Contact is a private address that the request did not come from, or a

@@ -240,3 +240,15 @@ fn ringing_ends() {
     assert_eq!(bench.told, [Told::Timeout]);
     assert_eq!(bench.core.counters.count(Count::Timeouts), 1);
 }
+
+/// What an operator reads about a request that failed.
+#[test]
+fn failures_are_written() {
+    let mut bench = Bench::new();
+    bench.notify(&mut peer(), b"").unwrap();
+    bench.out();
+    bench.sip.datagram_refused(&mut bench.core, UDP, PEER.parse().unwrap());
+    let line = "NOTIFY to <sip:bob@example.com>;tag=theirs, Call-ID call-1: \
+        127.0.0.1:5070 cannot be reached";
+    assert_eq!(bench.out(), [Out::Log(line.into())]);
+}

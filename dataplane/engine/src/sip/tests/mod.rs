@@ -100,7 +100,7 @@ impl Bench {
         Self { core, sip, told: Vec::new(), passed: Vec::new() }
     }
 
-    /// Let time pass, firing what is due on the way.
+    /// Let time pass, firing what is due on the way; what was sent, and when.
     pub(super) fn wait_ms(&mut self, ms: u64) -> Vec<(u64, Out)> {
         let end = self.core.now.instant + Span::millis(ms);
         let mut all = Vec::new();
@@ -114,7 +114,8 @@ impl Bench {
                 }
             }
             let at = self.core.now.instant.0 / 1_000_000;
-            all.extend(self.out().into_iter().map(|out| (at, out)));
+            let out = self.out().into_iter().filter(|out| !matches!(out, Out::Log(_)));
+            all.extend(out.map(|out| (at, out)));
         }
         self.core.now.instant = end;
         all

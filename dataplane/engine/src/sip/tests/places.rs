@@ -46,6 +46,24 @@ fn nat() {
     assert_eq!(sent_to(&bench.out()), ["10.0.0.5:5060"]);
 }
 
+/// RFC 5626 5.4: `ob` asks for the flow, whatever is configured; a stream's source is none.
+#[test]
+fn outbound_and_streams() {
+    let mut config = config();
+    config.nat_auto = false;
+    let mut bench = Bench::with(config);
+    let contact = "sip:b@127.0.0.1:5060;ob";
+    bench.notify(&mut dialog(contact, "127.0.0.1:6123"), &[b'x'; 1_300]).unwrap();
+    assert_eq!(sent_to(&bench.out()), ["127.0.0.1:6123"]);
+    let mut bench = Bench::new();
+    let mut streamed = dialog("sip:b@10.0.0.5;transport=tcp", "127.0.0.1:40000");
+    streamed.listener = super::TCP;
+    bench.notify(&mut streamed, b"").unwrap();
+    let out = bench.out();
+    let [Out::Connect(_, peer), _] = &out[..] else { panic!("{out:?}") };
+    assert_eq!(peer.to_string(), "10.0.0.5:5060");
+}
+
 /// The connection a dialog came by carries its requests; when it goes, a new one to the Contact.
 #[test]
 fn an_existing_flow_comes_first() {
