@@ -130,19 +130,28 @@ fn text_of(bytes: &[u8]) -> Result<&str, XmlError> {
     Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
 }
 
-/// Namespace declarations of a tag; an error when it has too many attributes of any kind.
+/// Namespace declarations of a tag; an error when it has too many attributes of any kind, or a
+/// declaration that Namespaces in XML forbids and roxmltree lets pass.
 fn count_attributes(tag: &Tag<'_>) -> Result<usize, XmlError> {
-    let (mut attributes, mut declarations) = (0_usize, 0_usize);
+    let (mut attributes, mut declarations, mut defaults) = (0_usize, 0_usize, 0_usize);
     for attribute in tag.attributes() {
         attributes = attributes.saturating_add(1);
-        if !is_qualified(attribute.name) {
+        if attributes > MAX_ATTRIBUTES {
+            return Err(XmlError::new(XmlReason::TooManyAttributes, attribute.value_at));
+        }
+        let allowed = match attribute.declares() {
+            Some("") => {
+                defaults = defaults.saturating_add(1);
+                defaults == 1
+            }
+            Some(prefix) => prefix != "xmlns" && !attribute.value.is_empty(),
+            None => true,
+        };
+        if !allowed || !is_qualified(attribute.name) {
             return Err(XmlError::new(XmlReason::Namespace, attribute.value_at));
         }
         if attribute.declares().is_some() {
             declarations = declarations.saturating_add(1);
-        }
-        if attributes > MAX_ATTRIBUTES {
-            return Err(XmlError::new(XmlReason::TooManyAttributes, attribute.value_at));
         }
     }
     Ok(declarations)

@@ -25,6 +25,10 @@ fn what_is_refused_and_where() {
         let attribute = alloc::format!("<a {name}=''/>");
         assert_eq!(reason(&attribute).map(|(reason, _)| reason), Some(XmlReason::Namespace));
     }
+    for forbidden in ["xmlns='u' xmlns='v'", "xmlns:p=''", "xmlns:xmlns='u'", "xmlns:xml='u'"] {
+        let document = alloc::format!("<a {forbidden}/>");
+        assert_eq!(reason(&document).map(|(reason, _)| reason), Some(XmlReason::Namespace));
+    }
     assert_eq!(reason("<a><b></a></b>").map(|(reason, _)| reason), Some(XmlReason::Malformed));
     for broken in ["", "text", "<a", "<a b='>", "<a><!-- </a>", "</a>", "<a/><a/>", "<a><![CDATA["]
     {

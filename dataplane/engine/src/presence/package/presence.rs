@@ -148,19 +148,23 @@ fn compose<'a>(aor: &str, bodies: impl Iterator<Item = &'a [u8]>) -> Option<Vec<
     }
 }
 
-/// The only publication: its bytes with the entity made right.
+/// The only publication: its bytes with the entity made right, and a prolog of ours, since its own
+/// may announce an encoding or a version that our bytes have not.
 fn alone(aor: &str, outline: &Outline<'_>) -> Option<Vec<u8>> {
     let (text, root) = (outline.text(), &outline.root);
-    let mut out = Vec::with_capacity(text.len() + aor.len() + 16);
+    let mut out = Vec::with_capacity(PROLOG.len() + text.len() + aor.len() + 16);
+    out.extend_from_slice(PROLOG);
     match root.attribute("entity") {
-        Some(entity) if names(entity.value, aor) => out.extend_from_slice(text.as_bytes()),
+        Some(entity) if names(entity.value, aor) => {
+            out.extend_from_slice(text.get(root.start..)?.as_bytes());
+        }
         Some(entity) => {
-            out.extend_from_slice(text.get(..entity.value_at)?.as_bytes());
+            out.extend_from_slice(text.get(root.start..entity.value_at)?.as_bytes());
             write_uri(aor, &mut out);
             out.extend_from_slice(text.get(entity.value_at + entity.value.len()..)?.as_bytes());
         }
         None => {
-            out.extend_from_slice(text.get(..root.name_end())?.as_bytes());
+            out.extend_from_slice(text.get(root.start..root.name_end())?.as_bytes());
             out.extend_from_slice(b" entity=\"");
             write_uri(aor, &mut out);
             out.push(b'"');
