@@ -54,6 +54,7 @@ counts! {
     StoresRefused "store_requests_refused" "Storage requests refused since too many are under way.",
     Notifies "presence_notifies" "NOTIFYs given to a transaction.",
     NotifiesTooLarge "presence_notifies_too_large" "NOTIFYs sent empty: too large a document.",
+    WritesDropped "presence_writes_dropped" "Ends of objects that the store was not told of.",
     NotifiesFailed "presence_notifies_failed" "NOTIFYs without a 2xx.",
     SubscriptionsLost "presence_subscriptions_lost" "Subscriptions ended by a failed NOTIFY.",
     ObjectsUnknown "presence_objects_unknown" "Stored objects that could not be used.",

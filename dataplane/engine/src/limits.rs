@@ -90,6 +90,9 @@ pub const URI_MAX: usize = 1_024;
 pub const DIALOG_MAX: usize = 4_096;
 /// CSeqs and versions that a stored subscription reserves ahead (architecture.md section 5).
 pub const HEAD_ROOM: u32 = 1_024;
+/// Objects that wait to be written: more than there are of them, so that only what failed to leave
+/// the store is ever dropped; a restart presents that once more.
+pub const DIRTY_MAX: usize = PUBLICATIONS_MAX + SUBSCRIPTIONS_MAX + 65_536;
 /// A reservation that failed is tried again after so long, milliseconds.
 pub const RESERVE_AGAIN_MS: u64 = 1_000;
 /// NOTIFYs that failed for the time being are retried after up to 2^n times 32 seconds.

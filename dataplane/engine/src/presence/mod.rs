@@ -47,11 +47,12 @@ use crate::counters::Sample;
 use crate::sip::{Incoming, Outcome, Sip, User};
 use crate::{Core, Instant, Span};
 use authorize::{Authorize, Switch};
-use behind::Dirty;
+use behind::{Dirty, Written};
 use package::{PackageId, Packages};
 use queue::Job;
 use recover::Recovery;
 use slab::Id;
+use subscription::Reserved;
 use tables::{PresentityId, PublicationId, RowId, SubscriptionId, Tables};
 use views::Memo;
 use work::{Blocked, Fan, Restart};
@@ -78,8 +79,10 @@ pub enum PresenceTimer {
 pub enum StoreOwner {
     /// The change under way of a presentity.
     Change(PresentityId),
-    /// A subscription whose CSeqs were used up.
-    Reserve(SubscriptionId),
+    /// A subscription whose CSeqs were used up, and up to where it may go on.
+    Reserve(SubscriptionId, Reserved),
+    /// Nobody: it is tried again when it fails.
+    Behind(Written),
 }
 
 /// The value of Allow-Events: every package served (row C70).
@@ -108,6 +111,10 @@ pub struct Presence {
     window_opened: bool,
     restart: Option<Restart>,
     dirty: VecDeque<(Instant, Dirty)>,
+    /// The shard stops: nothing is begun that could wait.
+    draining: bool,
+    /// The timer of the next step of write-behind is set.
+    winding: bool,
     /// How many dirty objects are to be written now.
     quota: usize,
     memo: Option<Memo>,
@@ -131,6 +138,8 @@ impl Presence {
             window_opened: false,
             restart: None,
             dirty: VecDeque::new(),
+            draining: false,
+            winding: false,
             quota: 0,
             memo: None,
             headers: Vec::new(),
@@ -165,7 +174,10 @@ impl Presence {
             StoreOwner::Change(presentity) => {
                 self.on_change_stored(core, sip, presentity, result);
             }
-            StoreOwner::Reserve(id) => self.on_reserved(core, sip, id, result.is_ok()),
+            StoreOwner::Reserve(id, reserved) => {
+                self.on_reserved(core, sip, id, result.ok().map(|()| reserved));
+            }
+            StoreOwner::Behind(written) => self.on_written(core, written, result),
         }
         self.work(core, sip);
     }
@@ -214,13 +226,16 @@ impl Presence {
 
     /// Write back what is dirty. New requests are refused by the SIP layer.
     pub fn on_drain(&mut self, core: &mut Core, sip: &mut Sip) {
+        self.draining = true;
         self.quota = self.dirty.len();
         self.work(core, sip);
     }
 
-    /// Nothing is in flight and nothing unwritten.
+    /// Nothing is in flight, nothing unwritten, and nobody is owed a state from the last start: a
+    /// stop before that is not a clean one.
     pub fn is_drained(&self) -> bool {
-        self.under_way == 0 && self.dirty.is_empty() && self.fans.is_empty()
+        let told = self.fans.is_empty() && self.blocked.is_empty() && self.restart.is_none();
+        self.under_way == 0 && self.dirty.is_empty() && told
     }
 
     /// What there is, for metrics.

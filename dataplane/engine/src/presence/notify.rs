@@ -11,7 +11,7 @@ use pharos_storage::Op;
 use smallvec::smallvec;
 
 use super::records;
-use super::subscription::{Delivery, Status, Subscription};
+use super::subscription::{Delivery, Reserved, Status, Subscription};
 use super::tables::SubscriptionId;
 use super::views::Memo;
 use super::{Presence, PresenceTimer, StoreOwner};
@@ -27,8 +27,7 @@ impl Presence {
             return false;
         }
         let subscription = &self.tables.subscriptions[id];
-        let ends = subscription.status == Status::Terminated;
-        if !ends && subscription.not_before() > core.now.instant {
+        if subscription.not_before() > core.now.instant {
             self.wake_later(core, id);
             return false;
         }
@@ -170,9 +169,10 @@ impl Presence {
     fn reserve(&mut self, core: &mut Core, id: SubscriptionId) {
         let subscription = &mut self.tables.subscriptions[id];
         subscription.delivery = Delivery::Reserving;
+        let reserved = records::head_room(subscription);
         let put = self.put_subscription(core, id, None);
         let hash = self.tables.subscriptions[id].dialog.hash;
-        core.store(hash, smallvec![put], StoreOwner::Reserve(id));
+        core.store(hash, smallvec![put], StoreOwner::Reserve(id, reserved));
         self.under_way += 1;
     }
 
@@ -182,13 +182,13 @@ impl Presence {
         core: &mut Core,
         sip: &mut Sip,
         id: SubscriptionId,
-        stored: bool,
+        reserved: Option<Reserved>,
     ) {
         self.under_way -= 1;
         let Some(subscription) = self.tables.subscriptions.get_mut(id) else { return };
         subscription.delivery = Delivery::Idle;
-        if stored {
-            self.note_reserved(id);
+        if let Some(reserved) = reserved {
+            self.note_reserved(id, reserved);
         } else {
             let pause = Span::millis(limits::RESERVE_AGAIN_MS);
             self.pause(id, core.now.instant + pause);
@@ -196,12 +196,11 @@ impl Presence {
         self.deliver(core, sip, id);
     }
 
-    /// What a stored record of this subscription reserved.
-    pub(super) fn note_reserved(&mut self, id: SubscriptionId) {
-        let subscription = &mut self.tables.subscriptions[id];
-        let (cseq, version) = records::head_room(subscription);
-        subscription.reserved_cseq = cseq;
-        subscription.reserved_version = version;
+    /// A stored record of this subscription reserved so much. Records are stored in their order, so
+    /// a later one never says less.
+    pub(super) fn note_reserved(&mut self, id: SubscriptionId, stored: Reserved) {
+        let Some(subscription) = self.tables.subscriptions.get_mut(id) else { return };
+        subscription.reserved = stored;
     }
 
     /// Its record as it is now, or as a refresh will make it.
@@ -220,10 +219,8 @@ impl Presence {
 
 /// The next CSeq or version is one that no stored record covers.
 fn is_exhausted(subscription: &Subscription) -> bool {
-    let stored = subscription.reserved_cseq > 0;
-    stored
-        && (subscription.dialog.local_cseq >= subscription.reserved_cseq
-            || subscription.version >= subscription.reserved_version)
+    let Reserved { cseq, version } = subscription.reserved;
+    cseq > 0 && (subscription.dialog.local_cseq >= cseq || subscription.version >= version)
 }
 
 /// Event and Subscription-State (rows C99, C110, C111).

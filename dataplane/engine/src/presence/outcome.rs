@@ -96,7 +96,9 @@ impl Presence {
             Meaning::Later(after) => self.retry_later(core, id, after),
             Meaning::Lost => {}
         }
-        self.deliver(core, sip, id);
+        if meaning == Meaning::Delivered || !self.draining {
+            self.deliver(core, sip, id);
+        }
     }
 
     /// The 2xx of a NOTIFY updates the remote target (RFC 6665 4.4.1 with RFC 3261 12.2.1.2).
@@ -107,7 +109,7 @@ impl Presence {
             return;
         }
         subscription.dialog.target = target.into();
-        self.note_subscription(core, id, false);
+        self.note_subscription(core, id);
     }
 
     /// Again after what the peer says, or after 32, 64, 128 ... seconds with jitter: no sooner than
@@ -147,9 +149,9 @@ impl Presence {
             return;
         }
         let Some(gone) = self.tables.remove_subscription(id) else { return };
-        if gone.reserved_cseq > 0 {
+        if gone.reserved.cseq > 0 {
             let op = Self::leaving(gone.object, gone.dirty || gone.expires > core.now.wall);
-            core.store_unasked(gone.dialog.hash, smallvec![op]);
+            self.discard(core, gone.dialog.hash, smallvec![op]);
         }
         let presentity = self.tables.topics[gone.topic].presentity;
         self.tables.tidy(presentity);

@@ -86,6 +86,7 @@ impl Presence {
         &mut self,
         core: &mut Core,
         request: &Incoming<'_>,
+        target: Option<PresentityId>,
     ) -> Result<Decided, Refusal> {
         // Step 1, the Request-URI, is the router's. Step 2: the event package.
         let event = read::event(request.msg)?;
@@ -95,8 +96,9 @@ impl Presence {
         }
         let aor = read::aor(request)?;
         let last_request = request.request_hash(core);
-        let presentity =
-            self.tables.make_presentity(aor, request.hash).ok_or(Reject::PresentitiesFull)?;
+        let presentity = target
+            .or_else(|| self.tables.make_presentity(aor, request.hash))
+            .ok_or(Reject::PresentitiesFull)?;
         let topic = self.tables.make_topic(presentity, package).ok_or(Reject::PresentitiesFull)?;
         if let Some(repeated) = self.repeated(topic, last_request) {
             return Ok(Decided::Answer(repeated));
@@ -332,7 +334,7 @@ impl Presence {
                 };
                 let Some(id) = self.tables.add_publication(new) else {
                     let hash = self.tables.presentities[presentity].hash;
-                    core.store_unasked(hash, smallvec![Op::Remove { id: object }]);
+                    self.discard(core, hash, smallvec![Op::Remove { id: object }]);
                     return (Refusal::from(Reject::PublicationsFull).answer(core), After::Nothing);
                 };
                 self.set_publication_timer(core, id);
@@ -401,28 +403,19 @@ impl Presence {
         }
     }
 
-    /// Put the stored object back to what memory says.
-    pub(super) fn undo_publish(&self, core: &Core, change: &Change) -> SmallVec<[Op; 2]> {
-        let _ = core;
-        let known = match change {
+    /// Put the stored objects back to what memory says.
+    pub(super) fn undo_publish(&mut self, core: &mut Core, hash: u64, change: &Change) {
+        let (id, stored_body) = match change {
             Change::Initial { object, body_object, .. } => {
                 let both = [*object, *body_object].into_iter().filter(|id| *id != ObjectId(0));
-                return both.map(|id| Op::Remove { id }).collect();
+                self.discard(core, hash, both.map(|id| Op::Remove { id }).collect());
+                return;
             }
-            Change::Refresh(id, _) | Change::Remove(id, _) | Change::Modify { id, .. } => *id,
+            Change::Refresh(id, _) | Change::Remove(id, _) => (*id, ObjectId(0)),
+            Change::Modify { id, body_object, .. } => (*id, *body_object),
         };
-        let publication = &self.tables.publications[known];
-        let mut ops: SmallVec<[Op; 2]> = smallvec![self.put_publication(
-            known,
-            &publication.state,
-            publication.body_object,
-            publication.received
-        )];
-        if publication.body_object != ObjectId(0) && !matches!(change, Change::Refresh(..)) {
-            let bytes = publication.body.clone();
-            ops.push(Op::Put { id: publication.body_object, kind: Kind::Body, bytes });
-        }
-        ops
+        self.tables.publications[id].body_dirty = !matches!(change, Change::Refresh(..));
+        self.store_publication(core, id, stored_body);
     }
 
     /// Set the timer of its end anew.
@@ -471,7 +464,8 @@ impl Presence {
             let objects = [gone.object, gone.body_object].into_iter();
             let objects = objects.filter(|id| *id != ObjectId(0));
             let ops = objects.map(|id| Self::leaving(id, gone.dirty));
-            core.store_unasked(self.tables.owner(gone.topic).hash, ops.collect());
+            let hash = self.tables.owner(gone.topic).hash;
+            self.discard(core, hash, ops.collect());
         }
     }
 }

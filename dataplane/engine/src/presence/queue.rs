@@ -102,7 +102,7 @@ impl Presence {
         let target = self.target(incoming);
         let Some(busy) = target.and_then(|target| self.tables.presentities[target].busy.as_mut())
         else {
-            self.run(core, sip, incoming, Reply::Now(incoming));
+            self.run(core, sip, incoming, target, Reply::Now(incoming));
             return;
         };
         if busy.requests >= limits::CHANGES_WAITING_MAX {
@@ -131,12 +131,18 @@ impl Presence {
         core: &mut Core,
         sip: &mut Sip,
         request: &Incoming<'_>,
+        target: Option<PresentityId>,
         reply: Reply<'_, '_>,
     ) {
         let decided = if read::is_publish(request.msg) {
-            self.publish(core, request)
+            self.publish(core, request, target)
         } else {
             self.subscribe(core, request)
+        };
+        let made = match &decided {
+            Ok(Decided::Change { presentity, .. }) => Some(*presentity),
+            // A refused request may have been the first about its presentity.
+            _ => target.or_else(|| self.target(request)),
         };
         match decided {
             Err(refusal) => {
@@ -148,8 +154,8 @@ impl Presence {
                 self.commit(core, sip, (presentity, change, ops), reply);
             }
         }
-        if let Some(target) = self.target(request) {
-            self.tables.tidy(target);
+        if let Some(presentity) = made {
+            self.tables.tidy(presentity);
         }
     }
 
@@ -261,7 +267,7 @@ impl Presence {
             aor: aor.as_bytes(),
             hash: request.hash(),
         };
-        self.run(core, sip, &incoming, Reply::Later(request));
+        self.run(core, sip, &incoming, Some(presentity), Reply::Later(request));
     }
 
     /// Put a change into memory. `stored`: the lane has it; else write-behind will bring it there.
@@ -280,11 +286,11 @@ impl Presence {
 
     /// Take a stored change that was never answered back out of the store.
     fn undo(&mut self, core: &mut Core, presentity: PresentityId, change: &Change) {
-        let ops = match change {
-            Change::Publish(change) => self.undo_publish(core, change),
-            Change::Subscribe(change) => self.undo_subscribe(core, change),
-        };
-        core.store_unasked(self.tables.presentities[presentity].hash, ops);
+        let hash = self.tables.presentities[presentity].hash;
+        match change {
+            Change::Publish(change) => self.undo_publish(core, hash, change),
+            Change::Subscribe(change) => self.undo_subscribe(core, hash, change),
+        }
     }
 
     /// Tell whom a change concerns, after its answer.

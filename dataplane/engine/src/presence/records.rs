@@ -10,7 +10,7 @@ use pharos_storage::{ObjectId, encode, record};
 use super::package::PackageId;
 use super::publication::{EntityTag, Rare as PublicationRare, State};
 use super::subscribe::Refresh;
-use super::subscription::{Delivery, Rare, Row, Status, Subscription, stored_event};
+use super::subscription::{Delivery, Rare, Reserved, Row, Status, Subscription, stored_event};
 use super::tables::TopicId;
 use crate::config::Listener;
 use crate::net::{ListenerId, Transport};
@@ -79,11 +79,11 @@ pub(super) fn stored_state(package: PackageId, record: &record::Publication) -> 
 }
 
 /// CSeq and version up to which a record written now lets NOTIFYs go (architecture.md section 5).
-pub(super) fn head_room(subscription: &Subscription) -> (u32, u32) {
-    (
-        subscription.dialog.local_cseq.saturating_add(limits::HEAD_ROOM),
-        subscription.version.saturating_add(limits::HEAD_ROOM),
-    )
+pub(super) fn head_room(subscription: &Subscription) -> Reserved {
+    Reserved {
+        cseq: subscription.dialog.local_cseq.saturating_add(limits::HEAD_ROOM),
+        version: subscription.version.saturating_add(limits::HEAD_ROOM),
+    }
 }
 
 /// The record of a subscription as it is, or as `refresh` will make it.
@@ -95,7 +95,7 @@ pub(super) fn subscription(
 ) -> Box<[u8]> {
     let dialog = &of.dialog;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let (local_cseq, version) = head_room(of);
+    let Reserved { cseq, version } = head_room(of);
     let path = refresh.map(|refresh| refresh.path);
     let listener = path.map_or(dialog.listener, |path| path.listener);
     let local = path.map_or(dialog.local, |path| path.local);
@@ -114,7 +114,7 @@ pub(super) fn subscription(
         remote_uri: text(&dialog.remote_uri),
         contact: text(target.unwrap_or(&dialog.target)),
         routes: dialog.routes.iter().map(|route| text(route)).collect(),
-        local_cseq,
+        local_cseq: cseq,
         remote_cseq: refresh.map_or(dialog.remote_cseq, |refresh| refresh.remote_cseq),
         version,
         expires: refresh.map_or(of.expires, |refresh| refresh.expires).0,
@@ -181,8 +181,7 @@ pub(super) fn stored_subscription(
         answered: record.answered_expires,
         version: record.version,
         // Used up by what may have been sent before the stop: the next NOTIFY reserves anew.
-        reserved_cseq: record.local_cseq.max(1),
-        reserved_version: record.version.max(1),
+        reserved: Reserved { cseq: record.local_cseq.max(1), version: record.version.max(1) },
         timer: None,
         package,
         status: Status::stored(record.status),

@@ -25,8 +25,8 @@ use crate::{Core, Wall, limits};
 /// What is known while objects come in.
 #[derive(Default)]
 pub(super) struct Recovery {
-    /// Bodies whose publication has not come yet.
-    bodies: BTreeMap<u64, Box<[u8]>>,
+    /// Bodies whose publication has not come yet, with their hash.
+    bodies: BTreeMap<u64, (u64, Box<[u8]>)>,
     /// Publications whose body has not come yet.
     bodiless: BTreeMap<u64, PublicationId>,
     /// The former process was at work then: the latest time that any record tells of.
@@ -60,7 +60,7 @@ impl Presence {
         let record: record::Publication = decoded(object)?;
         let package = Packages::by_name(&record.event)?;
         let topic = self.place(core, &record.aor, package)?;
-        let body = self.recovery.bodies.remove(&record.body);
+        let body = self.recovery.bodies.remove(&record.body).map(|(_, body)| body);
         let wanted = record.body != 0 && body.is_none();
         self.seen_alive(record.expires, record.answered_expires, core);
         let id = self.tables.add_publication(Publication {
@@ -88,7 +88,7 @@ impl Presence {
         match wanted.and_then(|id| self.tables.publications.get_mut(id)) {
             Some(publication) => publication.body = body,
             None => {
-                self.recovery.bodies.insert(object.id.0, body);
+                self.recovery.bodies.insert(object.id.0, (object.hash, body));
             }
         }
         Some(())
@@ -121,7 +121,7 @@ impl Presence {
         let row = winfo::stored_row(topic, object.id, &record);
         if !self.recover_row(core, row) {
             let hash = self.tables.owner(topic).hash;
-            core.store_unasked(hash, smallvec![Op::Remove { id: object.id }]);
+            self.discard(core, hash, smallvec![Op::Remove { id: object.id }]);
         }
         Some(())
     }
@@ -135,7 +135,16 @@ impl Presence {
 
     /// All objects are here.
     pub(super) fn recovered(&mut self, core: &mut Core, clean: bool) {
-        let Recovery { alive, .. } = core::mem::take(&mut self.recovery);
+        let Recovery { alive, bodies, bodiless } = core::mem::take(&mut self.recovery);
+        for (_, id) in bodiless {
+            // Its removal was under way.
+            self.tables.publications[id].dirty = true;
+            self.drop_publication(core, id);
+        }
+        for (id, (hash, _)) in bodies {
+            // Its publication is gone: the store shows what was forgotten once more.
+            self.discard(core, hash, smallvec![Op::Remove { id: ObjectId(id) }]);
+        }
         // What ended well before the former process stopped was told by it: the store may show such
         // records once more.
         let told = Wall(alive.0.saturating_sub(limits::TRANSACTION_MS));

@@ -13,7 +13,7 @@ use super::publish::brief;
 use super::queue::{After, Change as Any, Decided};
 use super::read::{self, Event};
 use super::refusal::{Refusal, refuse};
-use super::subscription::{Delivery, Rare, Status, Subscription};
+use super::subscription::{Delivery, Rare, Reserved, Status, Subscription};
 use super::tables::{PresentityId, SubscriptionId, TopicId};
 use super::{Presence, PresenceTimer, records};
 use crate::net::Path;
@@ -51,6 +51,8 @@ pub(super) struct Refresh {
     pub(super) target: Option<Box<[u8]>>,
     /// How it came.
     pub(super) path: Path,
+    /// What the record that is stored for it reserves.
+    pub(super) reserved: Reserved,
 }
 
 /// What initial and later requests have in common.
@@ -125,8 +127,7 @@ impl Presence {
             shown: 0,
             answered: asked.expires,
             version: 0,
-            reserved_cseq: 0,
-            reserved_version: 0,
+            reserved: Reserved::default(),
             timer: None,
             package: asked.package,
             status,
@@ -221,6 +222,7 @@ impl Presence {
             event: why,
             target: read::contact(request.msg).map(Box::from),
             path: request.path,
+            reserved: records::head_room(known),
         };
         let ops = smallvec![self.put_subscription(core, id, Some(&refresh))];
         let change = Any::Subscribe(Change::Refresh(id, Box::new(refresh)));
@@ -239,16 +241,19 @@ impl Presence {
             Change::Fetch(subscription) => self.apply_fetch(core, *subscription),
             Change::Initial(subscription) => {
                 let (status, answered) = (subscription.status, subscription.answered);
-                let object = subscription.object;
+                let (object, reserved) = (subscription.object, records::head_room(&subscription));
                 let Some(id) = self.tables.add_subscription(*subscription) else {
                     let hash = self.tables.presentities[presentity].hash;
-                    core.store_unasked(hash, smallvec![Op::Remove { id: object }]);
+                    self.discard(core, hash, smallvec![Op::Remove { id: object }]);
                     let refusal = Refusal::from(Reject::SubscriptionsFull);
                     return (refusal.answer(core), After::Nothing);
                 };
                 self.tables.link_subscription(id);
                 self.set_subscription_timer(core, id);
-                self.note_subscription(core, id, stored);
+                match stored {
+                    true => self.tables.subscriptions[id].reserved = reserved,
+                    false => self.note_subscription(core, id),
+                }
                 self.stop_waiting(core, id);
                 self.tell_watcher(id);
                 (subscribed(core, status, answered), After::Notify(id))
@@ -330,7 +335,10 @@ impl Presence {
             }
         }
         self.set_subscription_timer(core, id);
-        self.note_subscription(core, id, stored);
+        match stored {
+            true => self.note_reserved(id, refresh.reserved),
+            false => self.note_subscription(core, id),
+        }
     }
 
     /// A subscription is over: no watcher any more, and the presentity learns it. Its last NOTIFY
@@ -342,6 +350,10 @@ impl Presence {
         known.status = Status::Terminated;
         known.event = event;
         known.owed = true;
+        if let Some(rare) = known.rare.as_mut() {
+            // The end is told at once, whatever the pace.
+            rare.not_before = crate::Instant::default();
+        }
         if let Some(timer) = known.timer.take() {
             core.cancel_timer(timer);
         }
@@ -353,14 +365,17 @@ impl Presence {
     }
 
     /// Put the stored record back to what memory says.
-    pub(super) fn undo_subscribe(&self, core: &Core, change: &Change) -> SmallVec<[Op; 2]> {
+    pub(super) fn undo_subscribe(&mut self, core: &mut Core, hash: u64, change: &Change) {
         match change {
-            Change::Fetch(_) => SmallVec::new(),
-            Change::Initial(new) => smallvec![Op::Remove { id: new.object }],
-            Change::Refresh(id, _) => match self.tables.subscriptions.get(*id) {
-                Some(known) if known.linked => smallvec![self.put_subscription(core, *id, None)],
-                _ => SmallVec::new(),
-            },
+            Change::Fetch(_) => {}
+            Change::Initial(new) => {
+                self.discard(core, hash, smallvec![Op::Remove { id: new.object }]);
+            }
+            Change::Refresh(id, _) => {
+                if self.tables.subscriptions.get(*id).is_some_and(|known| known.linked) {
+                    self.store_subscription(core, *id);
+                }
+            }
         }
     }
 

@@ -84,6 +84,15 @@ pub(super) enum Delivery {
     Blocked,
 }
 
+/// Numbers up to these may be used: the stored record says so. CSeq 0 = nothing is stored yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Reserved {
+    /// CSeq of NOTIFY.
+    pub(super) cseq: u32,
+    /// Version of documents.
+    pub(super) version: u32,
+}
+
 /// A subscription in memory.
 #[derive(Debug)]
 pub struct Subscription {
@@ -111,10 +120,8 @@ pub struct Subscription {
     pub(super) answered: u32,
     /// Version of the next document.
     pub(super) version: u32,
-    /// CSeqs up to this may be used: the stored record says so. 0 = nothing is stored yet.
-    pub(super) reserved_cseq: u32,
-    /// Versions up to this may be used.
-    pub(super) reserved_version: u32,
+    /// What may be used without storing first.
+    pub(super) reserved: Reserved,
     /// Fires at its end.
     pub(super) timer: Option<TimerId>,
     /// Event package.

@@ -5,13 +5,13 @@ use alloc::boxed::Box;
 use alloc::string::String;
 
 use pharos_parser::address::Address;
-use pharos_storage::{Kind, ObjectId, Op};
+use pharos_storage::{ObjectId, Op};
 use smallvec::smallvec;
 
 use super::package::{View, Watcher, WatcherEvent, WatcherStatus};
 use super::subscription::{Row, Status, Subscription};
 use super::tables::{RowId, SubscriptionId, TopicId};
-use super::{Presence, PresenceTimer, records};
+use super::{Presence, PresenceTimer};
 use crate::{Core, Span, Timer, Wall};
 
 impl Presence {
@@ -101,8 +101,8 @@ impl Presence {
             inserted: core.now.wall,
             event,
         };
-        self.put_row(core, &row);
         if let Some(row) = self.tables.add_row(row) {
+            self.store_row(core, row);
             self.set_row_timer(core, row);
             let row = &self.tables.rows[row];
             let (name, watcher) = (row.name, waiting(row));
@@ -120,14 +120,6 @@ impl Presence {
         let topic = subscription.topic;
         let Some(row) = self.row_of(topic, &subscription.watcher) else { return };
         self.end_row(core, row, WatcherEvent::Giveup);
-    }
-
-    fn put_row(&self, core: &mut Core, row: &Row) {
-        let owner = self.tables.owner(row.topic);
-        let package = self.tables.topics[row.topic].package;
-        let bytes = records::row(&owner.aor, package, row);
-        let put = Op::Put { id: row.object, kind: Kind::Watcher, bytes };
-        core.store_unasked(owner.hash, smallvec![put]);
     }
 
     /// Set the timer of a row's end.
@@ -148,7 +140,7 @@ impl Presence {
     fn end_row(&mut self, core: &mut Core, id: RowId, event: WatcherEvent) {
         let Some(row) = self.tables.remove_row(id) else { return };
         let hash = self.tables.owner(row.topic).hash;
-        core.store_unasked(hash, smallvec![Op::Remove { id: row.object }]);
+        self.discard(core, hash, smallvec![Op::Remove { id: row.object }]);
         let gone = Watcher { status: WatcherStatus::Terminated, event, ..waiting(&row) };
         self.tell_winfo(row.topic, row.name, gone);
     }

@@ -99,10 +99,27 @@ impl Presence {
             self.fans.push_back(fan);
         } else {
             self.tables.topics[topic].fanning = false;
+            self.forget_told(topic);
             let presentity = self.tables.topics[topic].presentity;
             self.tables.tidy(presentity);
         }
         looked.max(1)
+    }
+
+    /// What everybody has been told of the past need not be kept: worth a look where few watch.
+    fn forget_told(&mut self, topic: TopicId) {
+        let known = &self.tables.topics[topic];
+        if known.package.info().full_state || known.watchers as usize > FAN_TURN {
+            return;
+        }
+        let shown = self.tables.subscriptions(topic).map(|id| {
+            let subscription = &self.tables.subscriptions[id];
+            if subscription.whole { u64::MAX } else { subscription.shown }
+        });
+        let told = shown.min().unwrap_or(u64::MAX);
+        if let Some(view) = self.tables.topics[topic].view.as_mut() {
+            view.forget(told.min(view.generation()));
+        }
     }
 
     /// Let those try again whose window may have opened.
