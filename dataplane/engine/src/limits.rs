@@ -44,7 +44,9 @@ pub const NO_TCP_MAX: usize = 4_096;
 pub const NO_TCP_MS: u64 = 600_000;
 /// Time an attempt at TCP for a large request has before UDP is taken, milliseconds.
 pub const TCP_WAIT_MS: u64 = 2_000;
-/// Connections a shard keeps account of; the runtime accepts no more than that.
+/// Connections a shard keeps account of, its own and those of others that brought it messages: four
+/// times what the runtime holds for each shard by default. One beyond it is answered on, not used
+/// again.
 pub const FLOWS_MAX: usize = 65_536;
 /// A connection we opened is closed after so long without a message, milliseconds.
 pub const FLOW_IDLE_MS: u64 = 600_000;
@@ -59,8 +61,8 @@ pub const STORES_MAX: usize = 65_536;
 pub const STORE_SLOW_MS: u64 = 1_000;
 /// Log lines a second; the rest is counted and said in the next one.
 pub const LOG_LINES_PER_SECOND: u32 = 10;
-/// Longest request or response we take over datagrams, bytes.
-pub const MESSAGE_MAX: usize = 65_535;
+/// Longest request we send but for its Via, bytes: a datagram holds 65 507, a Via of ours 200.
+pub const MESSAGE_MAX: usize = 65_307;
 /// Least and most seconds of a Retry-After; spread so that peers do not come back together.
 pub const RETRY_AFTER_S: core::ops::Range<u32> = 2..8;
 

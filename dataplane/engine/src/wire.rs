@@ -93,21 +93,25 @@ pub struct TxnKey {
     pub branch: u64,
 }
 
-/// The key of the data directory at work.
+/// The key of the data directory at work: one key for AoRs and one, made from it, for everything
+/// that is matched or checked, so that no choice of AoR tells anything about a tag.
 #[derive(Clone, Debug)]
 pub struct Keys {
+    aor: [u8; 16],
     key: [u8; 16],
 }
 
 impl Keys {
     /// From [`crate::Config::key`].
-    pub const fn new(key: [u8; 16]) -> Self {
-        Self { key }
+    pub fn new(key: [u8; 16]) -> Self {
+        let mut hasher = SipHasher128::new_with_key(&key);
+        hasher.write(b"tags, entity-tags, branches, transactions");
+        Self { aor: key, key: u128::from(hasher.finish128()).to_be_bytes() }
     }
 
     /// The hash of an AoR in normal form: its top bits are the slot, it chooses shard and lane.
     pub fn aor(&self, aor: &[u8]) -> u64 {
-        let mut hasher = SipHasher13::new_with_key(&self.key);
+        let mut hasher = SipHasher13::new_with_key(&self.aor);
         hasher.write(aor);
         hasher.finish()
     }

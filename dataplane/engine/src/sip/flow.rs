@@ -49,7 +49,7 @@ impl Flows {
             flow.last_used = core.now.instant;
             return;
         }
-        if self.flows.len() >= limits::FLOWS_MAX {
+        if self.is_full() {
             core.counters.add(Count::FlowsFull);
             return;
         }
@@ -58,6 +58,11 @@ impl Flows {
 
     pub(super) fn len(&self) -> usize {
         self.flows.len()
+    }
+
+    /// There may be connections that are not accounted for.
+    pub(super) fn is_full(&self) -> bool {
+        self.flows.len() >= limits::FLOWS_MAX
     }
 
     /// The index by peer leads to connections there are.
@@ -89,7 +94,7 @@ impl Flows {
             self.used(core, id);
             return Some(id);
         }
-        if self.flows.len() >= limits::FLOWS_MAX {
+        if self.is_full() {
             core.counters.add(Count::FlowsFull);
             return None;
         }

@@ -264,7 +264,9 @@ impl Sip {
             // The tag has to be the same for a repeat, and that has the same bytes.
             Err(_) => TxnKey { merge: core.keys.aor(msg.as_bytes()), branch: 0 },
         };
-        let head = head.as_ref().ok();
+        // A stranger's answer goes to where it is, not to where its Via says: it might not be its
+        // own.
+        let head = head.as_ref().ok().filter(|_| why != Reject::Untrusted);
         self.refuse_asked(core, &Asked { msg, head, path, txn, hash: 0 }, why);
     }
 

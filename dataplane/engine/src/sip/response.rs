@@ -53,7 +53,7 @@ impl Sip {
     /// gone goes to the address in its Via by a new one (18.2.2).
     pub(super) fn send_on_flow(&mut self, core: &mut Core, flow: FlowId, piece: Piece) {
         let ours = flow.shard() == core.config.shard;
-        if !ours || self.flows.get(flow).is_some() {
+        if !ours || self.flows.get(flow).is_some() || self.flows.is_full() {
             return core.emit_stream(flow, piece);
         }
         let back = Message::parse(core.piece(piece)).ok().and_then(|response| {

@@ -97,7 +97,10 @@ fn options_says_what_we_can() {
 fn strangers_get_403_and_trusted_networks_do_not() {
     let mut bench = Bench::new();
     let out = bench.refused(by_udp("192.0.2.1:5060"), PUBLISH);
-    assert!(out.iter().any(|out| matches!(out, Out::Datagram(_, text) if text.contains(" 403 "))));
+    let source: std::net::SocketAddr = "192.0.2.1:5060".parse().unwrap();
+    assert!(out.iter().any(|out| {
+        matches!(out, Out::Datagram(to, text) if text.contains(" 403 ") && *to == source)
+    }));
     assert!(out.iter().any(|out| {
         matches!(out, Out::Log(line) if line.contains("PUBLISH from 192.0.2.1:5060, Call-ID c1"))
     }));
