@@ -33,6 +33,8 @@ mod slab;
 mod subscribe;
 mod subscription;
 mod tables;
+#[cfg(test)]
+mod trial;
 mod views;
 mod winfo;
 mod work;

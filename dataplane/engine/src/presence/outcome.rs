@@ -157,3 +157,49 @@ impl Presence {
         self.tables.tidy(presentity);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::presence::trial;
+
+    fn of(status: u16, more: &str) -> Meaning {
+        let text = format!(
+            "SIP/2.0 {status} x\r\nVia: SIP/2.0/UDP h;branch=z9hG4bKa\r\nFrom: <sip:a@b>;tag=1\r\n\
+             To: <sip:b@c>;tag=2\r\nCall-ID: c\r\nCSeq: 1 NOTIFY\r\n{more}Content-Length: 0\r\n\r\n"
+        );
+        let response = Message::parse(text.as_bytes()).unwrap();
+        meaning(&trial::core(), &Outcome::Final(&response))
+    }
+
+    /// Row C117, RFC 6665 4.2.2.
+    #[test]
+    fn the_listed_codes_end_it_unless_a_time_is_given() {
+        for status in [404, 405, 410, 416, 480, 481, 482, 483, 484, 485, 489, 501, 604] {
+            assert_eq!(of(status, ""), Meaning::Gone, "{status}");
+        }
+        let after = "Retry-After: 9\r\n";
+        for status in [480, 484, 485, 500, 503, 600] {
+            assert_eq!(of(status, after), Meaning::Later(Some(9)), "{status}");
+        }
+        for status in [404, 481, 489, 501] {
+            assert_eq!(of(status, after), Meaning::Gone, "{status}");
+        }
+        assert_eq!(of(503, ""), Meaning::Later(None));
+        assert_eq!(of(200, ""), Meaning::Delivered);
+        for status in [302, 400, 401, 403, 500, 603] {
+            assert_eq!(of(status, ""), Meaning::Lost, "{status}");
+        }
+    }
+
+    /// Row C18: 408 follows `end_sub_on_timeout`, and so does silence.
+    #[test]
+    fn a_timeout_is_what_the_parameter_says() {
+        let mut core = trial::core();
+        assert_eq!(of(408, ""), Meaning::Gone);
+        assert_eq!(meaning(&core, &Outcome::Timeout), Meaning::Gone);
+        core.config.presence.end_sub_on_timeout = false;
+        assert_eq!(meaning(&core, &Outcome::Timeout), Meaning::Lost);
+        assert_eq!(meaning(&core, &Outcome::Unreachable), Meaning::Later(None));
+    }
+}

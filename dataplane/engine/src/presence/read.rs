@@ -256,3 +256,74 @@ fn one_line(value: &[u8]) -> Box<[u8]> {
     write_value(value.trim_ascii(), &mut out);
     out.into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::presence::trial;
+
+    const SUBSCRIBE: &str = "SUBSCRIBE sip:alice@example.com SIP/2.0\r\n\
+        Via: SIP/2.0/UDP 192.0.2.9:5060;branch=z9hG4bKa\r\n\
+        From: \"Bob; the <builder>\" <sip:Bob@Example.com>;tag=77;x=y\r\n\
+        To: Alice\r\n <sip:alice@example.com>\r\n\
+        Call-ID: c@h\r\nCSeq: 9 SUBSCRIBE\r\n\
+        Record-Route: <sip:p2.example.com;lr>, <sip:p1.example.com;lr>\r\n\
+        Contact: <sip:bob@192.0.2.9:5070;ob>;expires=3\r\n\
+        Event: dialog;sla;id=4\r\nAccept: application/dialog-info+xml, text/*\r\n\
+        Content-Type: Text/Plain ; charset=x\r\nContent-Encoding: gzip\r\n\
+        Content-Length: 2\r\n\r\nhi";
+
+    /// RFC 3261 12.1.1: tags, URIs without tags, the route set in its order, the target.
+    #[test]
+    fn a_dialog_is_what_the_subscribe_says() {
+        trial::with_request(SUBSCRIBE, |core, request| {
+            let dialog = new_dialog(core, request).unwrap();
+            assert_eq!(*dialog.remote_uri, *b"\"Bob; the <builder>\" <sip:Bob@Example.com>;x=y");
+            assert_eq!(*dialog.local_uri, *b"Alice  <sip:alice@example.com>");
+            assert_eq!((&*dialog.call_id, &*dialog.remote_tag), (&b"c@h"[..], &b"77"[..]));
+            assert_eq!(*dialog.routes[0], *b"<sip:p2.example.com;lr>");
+            assert_eq!(*dialog.routes[1], *b"<sip:p1.example.com;lr>");
+            assert_eq!(*dialog.target, *b"sip:bob@192.0.2.9:5070;ob");
+            assert_eq!((dialog.local_cseq, dialog.remote_cseq), (0, 9));
+            assert_eq!(*dialog.local_contact, *b"<sip:presence@192.0.2.1:5060>");
+            assert_eq!(&*watcher(core, &request.head).unwrap(), "Bob@example.com");
+        });
+    }
+
+    /// Rows C99, C100; RFC 6665 8.2.1.
+    #[test]
+    fn event_accept_and_body_are_read() {
+        trial::with_request(SUBSCRIBE, |_, request| {
+            let event = event(request.msg).unwrap();
+            assert_eq!((event.package, event.id), (PackageId::DIALOG_SLA, Some("4")));
+            assert!(accepts(request.msg, "application/dialog-info+xml").unwrap());
+            assert!(accepts(request.msg, "text/plain").unwrap());
+            assert!(!accepts(request.msg, "application/pidf+xml").unwrap());
+            assert!(accepts(request.msg, "").unwrap(), "a package without documents");
+            assert_eq!(&*accept_list(request.msg), "application/dialog-info+xml,text/*");
+            let body = body(request.msg).unwrap();
+            assert_eq!(
+                (body.content_type, body.bytes, body.identity),
+                ("Text/Plain", &b"hi"[..], false)
+            );
+            assert!(has_any(request.msg, &["X-None", "event"]));
+            assert_eq!(&*header_lines(request.msg, &["Event"]), "Event: dialog;sla;id=4\r\n");
+        });
+    }
+
+    #[test]
+    fn what_cannot_be_a_dialog_is_refused() {
+        let star = SUBSCRIBE.replace("<sip:bob@192.0.2.9:5070;ob>;expires=3", "*");
+        let tel = SUBSCRIBE.replace("sip:bob@192.0.2.9:5070;ob", "tel:+1");
+        for text in [star, tel] {
+            trial::with_request(&text, |core, request| {
+                assert_eq!(new_dialog(core, request).unwrap_err().reject, Reject::NoContact);
+            });
+        }
+        let long = format!("p{}.example.com", "x".repeat(5_000));
+        let text = SUBSCRIBE.replace("p1.example.com", &long);
+        trial::with_request(&text, |core, request| {
+            assert_eq!(new_dialog(core, request).unwrap_err().reject, Reject::DialogTooLarge);
+        });
+    }
+}

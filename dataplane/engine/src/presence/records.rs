@@ -251,3 +251,103 @@ fn listener_of(config: &Config, socket: &str) -> Option<(ListenerId, IpAddr, boo
     let local = address.map(|address| address.ip()).filter(|_| bound.is_unspecified());
     Some((ListenerId(place as u16), local.unwrap_or(bound), fits(listener) >= 4))
 }
+
+#[cfg(test)]
+mod tests {
+    use pharos_storage::decode;
+
+    use super::*;
+    use crate::presence::package::WatcherEvent;
+    use crate::presence::tables::Tables;
+    use crate::presence::{read, trial};
+
+    const SUBSCRIBE: &str = "SUBSCRIBE sip:alice@example.com SIP/2.0\r\n\
+        Via: SIP/2.0/UDP 192.0.2.9:5060;branch=z9hG4bKa\r\n\
+        From: <sip:bob@example.com>;tag=77\r\nTo: <sip:alice@example.com>\r\n\
+        Call-ID: c@h\r\nCSeq: 9 SUBSCRIBE\r\nRecord-Route: <sip:p1.example.com;lr>\r\n\
+        Contact: <sip:bob@192.0.2.9:5070>\r\nEvent: presence\r\nContent-Length: 0\r\n\r\n";
+
+    /// Rows C61, C114: a dialog comes back as it went, its numbers ahead of all that were used.
+    #[test]
+    fn a_subscription_comes_back_as_it_went() {
+        trial::with_request(SUBSCRIBE, |core, request| {
+            let mut tables = Tables::new(core.keys.clone());
+            let owner = tables.make_presentity("alice@example.com", request.hash).unwrap();
+            let topic = tables.make_topic(owner, PackageId::PRESENCE).unwrap();
+            let mut dialog = read::new_dialog(core, request).unwrap();
+            dialog.local_cseq = 5;
+            let place = (topic, PackageId::PRESENCE, request.hash, ObjectId(3));
+            let record = record::Subscription {
+                socket: "udp:192.0.2.1:5060".into(),
+                ..record::Subscription::default()
+            };
+            let mut before = stored_subscription(&core.config, &record, place).unwrap();
+            before.dialog = dialog;
+            before.watcher = "bob@example.com".into();
+            before.status = Status::Pending;
+            before.event = WatcherEvent::Approved;
+            before.version = 2;
+            before.rare().event_id = Some("7".into());
+            let bytes = subscription(&core.config, "alice@example.com", &before, None);
+            let record: record::Subscription = decode(&bytes).unwrap();
+            let after = stored_subscription(&core.config, &record, place).unwrap();
+            let expected = Dialog { local_cseq: 5 + limits::HEAD_ROOM, ..before.dialog.clone() };
+            assert_eq!(after.dialog, expected);
+            assert_eq!(after.reserved.cseq, expected.local_cseq, "the next one is stored first");
+            assert_eq!(after.version, 2 + limits::HEAD_ROOM);
+            assert_eq!((after.status, after.event), (before.status, before.event));
+            assert_eq!((after.event_id(), &*after.watcher), (Some("7"), "bob@example.com"));
+        });
+    }
+
+    /// Row C61 `socket_info`: the listener of a dialog is found again, or the next best one.
+    #[test]
+    fn a_listener_is_found_again() {
+        let core = trial::core();
+        let at = |socket: &str| {
+            listener_of(&core.config, socket).map(|(id, local, same)| (id.0, local, same))
+        };
+        let elsewhere: IpAddr = "192.0.2.77".parse().unwrap();
+        assert_eq!(at("udp:192.0.2.1:5060"), Some((0, trial::SERVER, true)));
+        assert_eq!(at("tcp:192.0.2.1:5060"), Some((1, trial::SERVER, true)));
+        assert_eq!(at("udp:192.0.2.77:5062"), Some((2, elsewhere, true)), "one for every address");
+        assert_eq!(at("tcp:192.0.2.77:9"), Some((1, trial::SERVER, false)), "the same transport");
+        assert_eq!(at("tls:192.0.2.77:9"), Some((0, trial::SERVER, false)), "the same family");
+        assert_eq!(at(""), Some((0, trial::SERVER, false)));
+        let any = socket_info(&core.config, ListenerId(2), elsewhere);
+        assert_eq!(any, "udp:192.0.2.77:5062");
+    }
+
+    /// Row C60: what is usual takes no memory, what is unusual comes back.
+    #[test]
+    fn a_publication_comes_back_as_it_went() {
+        let rare = PublicationRare {
+            sender: "desk@example.com".into(),
+            content_type: "application/pidf-diff+xml".into(),
+            headers: "X: y\r\n".into(),
+        };
+        for rare in [None, rare.boxed()] {
+            let state = State {
+                etag: EntityTag::Foreign("a.1.2.3.4".into()),
+                expires: Wall(9),
+                last_request: 11,
+                answered: 12,
+                removed: false,
+                rare,
+            };
+            let bytes = publication(&OfPublication {
+                aor: "alice@example.com",
+                package: PackageId::PRESENCE,
+                state: &state,
+                previous_etag: "before",
+                received: Wall(8),
+                body: ObjectId(4),
+            });
+            let record: record::Publication = decode(&bytes).unwrap();
+            assert_eq!((record.body, record.received, &*record.previous_etag), (4, 8, "before"));
+            let after = stored_state(PackageId::PRESENCE, &record);
+            assert_eq!((after.etag, after.rare), (state.etag, state.rare));
+            assert_eq!((after.expires, after.last_request, after.answered), (Wall(9), 11, 12));
+        }
+    }
+}
