@@ -306,7 +306,8 @@ impl Opened {
 
 impl Submitter {
     /// Hands a request to the lane of its hash. `now` is the time of the lanes' [`Clock`];
-    /// `origin` comes back with the reply. Never blocks.
+    /// `origin` comes back with the reply. Never blocks. What is handed in while another thread
+    /// closes the lanes may stay without a reply, as in a crash.
     ///
     /// # Errors
     /// Not queued, see [`Refused`]: it will never take effect, and no reply comes.

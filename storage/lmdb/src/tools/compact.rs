@@ -5,7 +5,7 @@ use std::path::Path;
 
 use heed::PutFlags;
 
-use super::{ToolError, meta};
+use super::{ToolError, maintenance, meta};
 use crate::directory::{Directory, sync};
 use crate::entry::Entry;
 use crate::env::LaneEnv;
@@ -37,10 +37,11 @@ pub struct Compacted {
 pub fn compact(dir: &Path) -> Result<Vec<Compacted>, ToolError> {
     let lanes = meta(dir)?.lanes;
     let directory = Directory::open(dir, lanes)?;
-    (0..lanes).map(|lane| one(&directory, lane)).collect()
+    let options = maintenance(dir)?;
+    (0..lanes).map(|lane| one(&directory, &options, lane)).collect()
 }
 
-fn one(directory: &Directory, lane: u16) -> Result<Compacted, ToolError> {
+fn one(directory: &Directory, options: &Options, lane: u16) -> Result<Compacted, ToolError> {
     let folder = directory.lane(lane)?;
     let file = folder.join("data.mdb");
     let new = folder.join("compact");
@@ -48,7 +49,6 @@ fn one(directory: &Directory, lane: u16) -> Result<Compacted, ToolError> {
         fs::remove_dir_all(&new)?;
     }
     fs::create_dir(&new)?;
-    let options = Options::default();
     let opened = Log::open(lane, &folder, options.map_size, options.slack);
     let (log, scan) = opened.map_err(|error| OpenError::lane(&folder, &error))?;
     let before = fs::metadata(&file)?.len();

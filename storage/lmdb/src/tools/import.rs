@@ -13,9 +13,9 @@ use pharos_storage::{
 
 use super::row::Rows;
 use super::table::{Entry, publication_key, subscription_key, watcher_key};
-use super::{Format, Table, ToolError};
+use super::{Format, Table, ToolError, maintenance};
 use crate::clock::Clock;
-use crate::lanes::{Lanes, Opened, Options};
+use crate::lanes::{Lanes, Opened};
 use crate::reader::{Found, ReadSink};
 use crate::writer::{Delivery, ReplySink};
 
@@ -68,7 +68,7 @@ pub fn import(
     clock: &Arc<dyn Clock>,
 ) -> Result<Imported, ToolError> {
     let mut rows = Rows::new(format, input)?;
-    let opened = Lanes::open(dir, Options { maintenance: true, ..Options::default() })?;
+    let opened = Lanes::open(dir, maintenance(dir)?)?;
     let mut importer = Importer::new(opened, table, clock)?;
     let mut outcome = Ok(());
     while outcome.is_ok() {

@@ -14,6 +14,7 @@ mod table;
 mod verify;
 
 use std::fmt;
+use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -26,8 +27,9 @@ pub use stat::{LaneStat, Stat, stat};
 pub use table::{Shape, Table};
 pub use verify::{Problem, Verified, verify};
 
-use crate::directory::Meta;
+use crate::directory::{Meta, lane_folder};
 use crate::error::OpenError;
+use crate::lanes::Options;
 
 /// Why a tool could not finish.
 #[derive(Debug)]
@@ -78,6 +80,18 @@ impl From<io::Error> for ToolError {
 /// The meta file of a directory that must be one of ours.
 fn meta(dir: &Path) -> Result<Meta, ToolError> {
     Meta::read(dir)?.ok_or_else(|| OpenError::NoDirectory { path: dir.into() }.into())
+}
+
+/// How a writing tool opens a directory: as a server's lanes, with room beside what is there however
+/// large the server was told to let it grow.
+fn maintenance(dir: &Path) -> Result<Options, ToolError> {
+    let lanes = Meta::read(dir)?.map_or(0, |meta| meta.lanes);
+    let size =
+        |lane| fs::metadata(lane_folder(dir, lane).join("data.mdb")).map_or(0, |it| it.len());
+    let largest = (0..lanes).map(size).max().unwrap_or(0);
+    let usual = Options::default();
+    let map_size = usual.map_size.max(largest.saturating_mul(4));
+    Ok(Options { map_size, maintenance: true, ..usual })
 }
 
 /// Writes one value as one line.

@@ -1,7 +1,7 @@
 //! The seeds' presence tables: columns, their meaning, and the records they become.
 //!
 //! Rows C60 to C62 and C64. Times in tables are absolute Unix seconds, in records milliseconds. A
-//! dialog's `to_tag` is ours and `from_tag` the watcher's; `record_route` holds the route set in the
+//! dialog's `to_tag` is ours and `from_tag` the watcher's; `record_route` is the route set in the
 //! order a UAS keeps it (RFC 3261 12.1.1), name-addrs joined by commas.
 
 use pharos_parser::uri::{split_aor, write_aor};
