@@ -86,3 +86,31 @@ fn watch(shards: &[(Arc<Counters>, Arc<Lease>)], over: &AtomicBool) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use glommio::{LocalExecutorBuilder, Placement};
+
+    /// A task that nothing of its executor will ever wake, as if its wake had been lost.
+    #[test]
+    fn an_executor_that_stands_still_is_woken() {
+        let (counters, lease) = (Arc::new(Counters::default()), Arc::new(Lease::default()));
+        let guard =
+            Guard::start(vec![(Arc::clone(&counters), Arc::clone(&lease))]).expect("a thread");
+        let executor = LocalExecutorBuilder::new(Placement::Unbound).make().expect("an executor");
+        let polls = executor.run(async {
+            lease.leave().await;
+            let mut polls = 0;
+            let polls = std::future::poll_fn(|_| {
+                polls += 1;
+                if polls == 3 { Poll::Ready(polls) } else { Poll::Pending }
+            })
+            .await;
+            lease.take_back();
+            polls
+        });
+        assert_eq!(polls, 3);
+        guard.stop();
+    }
+}

@@ -174,3 +174,71 @@ impl pharos_storage_lmdb::Clock for Clock {
         Self::wall(self).0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doorbell::Bed;
+    use pharos_engine::Wall;
+    use pharos_storage::{Kind, ObjectId, Op, Token};
+    use pharos_storage_lmdb::{Lanes, Options};
+
+    fn request(token: Option<u64>, id: u64) -> Request {
+        let bytes = vec![7; 100].into();
+        let put = Op::Put { id: ObjectId(id), kind: Kind::Body, bytes };
+        Request { token: token.map(Token), hash: id << 56, ops: [put].into_iter().collect() }
+    }
+
+    #[test]
+    fn memory_answers_at_once_and_only_who_asked() {
+        let mut link = LaneLink::new(0, None, Arc::default(), Arc::default());
+        link.submit(Instant(0), request(Some(1), 1));
+        link.submit(Instant(0), request(None, 2));
+        assert_eq!(link.take(), Some(Reply { token: Token(1), result: Ok(()) }));
+        assert!(link.take().is_none() && link.is_flushed());
+    }
+
+    /// Real lanes: the reply finds the shard that asked and rings its bell; after a close everything
+    /// is refused, promised work with an answer.
+    #[test]
+    fn replies_find_their_shard_and_wake_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let options = Options { lanes: Some(2), map_size: 64 << 20, ..Options::default() };
+        let opened = Lanes::open(folder.path(), options).expect("opened");
+        let shards: Vec<(Arc<Replies>, Arc<Bell>)> =
+            (0..2).map(|_| (Arc::default(), Arc::new(Bell::new().expect("eventfd")))).collect();
+        let clock: Arc<dyn pharos_storage_lmdb::Clock> = Arc::new(Clock::new(Wall(0)));
+        let lanes = opened
+            .start(&clock, &mut |_| (Box::new(Postman::new(shards.clone())), Box::new(NoReads)))
+            .expect("started");
+        let (replies, bell) = shards[1].clone();
+        let mut link = LaneLink::new(1, Some(lanes.submitter()), replies, Arc::default());
+        bell.lie_down(Bed::Ring);
+        for n in 0..100 {
+            link.submit(Instant(clock.nanos()), request(Some(n), n));
+        }
+        let mut seen = Vec::new();
+        for _ in 0..2_000 {
+            while let Some(reply) = link.take() {
+                assert_eq!(reply.result, Ok(()));
+                seen.push(reply.token.0);
+            }
+            if seen.len() == 100 {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        seen.sort_unstable();
+        assert!(seen.into_iter().eq(0..100), "each once");
+        let mut count = [0; 8];
+        let mut rung = std::fs::File::from(bell.ring_fd().try_clone_to_owned().expect("a copy"));
+        std::io::Read::read_exact(&mut rung, &mut count).expect("rung");
+        assert!(shards[0].0.is_empty(), "nothing for the other shard");
+        assert!(lanes.close(std::time::Duration::from_secs(5)).expect("closed"));
+        link.submit(Instant(clock.nanos()), request(Some(7), 7));
+        let refused = Reply { token: Token(7), result: Err(StoreError::Closed) };
+        assert_eq!(link.take(), Some(refused));
+        link.submit(Instant(clock.nanos()), request(None, 7));
+        assert_eq!(link.counters.stores_lost.get(), 1);
+    }
+}

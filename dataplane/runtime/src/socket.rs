@@ -176,9 +176,12 @@ fn next_error(socket: &Socket) -> Option<(Option<SocketAddr>, i32)> {
     Some((address::read_name(name), address::read_error(control).unwrap_or(0)))
 }
 
+/// A datagram socket on loopback that behaves like one on the unspecified address.
 #[cfg(test)]
 pub(crate) fn udp_for_tests(address: SocketAddr) -> Socket {
-    bind_udp(address).expect("a free port on loopback")
+    let socket = bind_udp(address).expect("a free port on loopback");
+    report_destination(&socket, address.ip()).expect("an option");
+    socket
 }
 
 #[cfg(test)]
@@ -205,9 +208,10 @@ mod tests {
     }
 
     #[test]
-    fn ipv4_and_ipv6_have_listeners_of_their_own() {
-        let v6 = bind_udp("[::]:0".parse().expect("an address")).expect("bound");
-        let port = v6.local_addr().expect("bound").as_socket().expect("IP").port();
-        assert!(bind_udp(SocketAddr::from(([0, 0, 0, 0], port))).is_ok());
+    fn an_ipv6_listener_leaves_ipv4_to_another() {
+        let loopback: SocketAddr = "[::1]:0".parse().expect("an address");
+        for socket in [bind_udp(loopback), listen_tcp(loopback)] {
+            assert!(socket.expect("bound").only_v6().expect("an option"));
+        }
     }
 }

@@ -83,6 +83,53 @@ fn datagrams_of_every_size_come_and_go() {
     world.ring.close(world.buffers);
 }
 
+/// Under an unspecified listener each datagram says where it came to, and an answer leaves from there
+/// (RFC 3261 18.2.2 wants the source the request was sent to).
+#[test]
+fn destination_is_told_and_source_is_chosen() {
+    let mut world = world(RingSize::default());
+    world.client.send_to(b"hello", world.address).expect("sent");
+    let mut local = None;
+    world.turn_until(10, |world, done| {
+        let Done::Datagram { filled, .. } = done else { return false };
+        local = world.buffers.datagram(&filled).expect("a datagram").local;
+        world.buffers.give_back(filled);
+        true
+    });
+    assert_eq!(local, Some(world.address.ip()));
+    let other: IpAddr = "127.0.0.2".parse().expect("an address");
+    let there = world.client.local_addr().expect("bound");
+    assert!(world.ring.send(0, Some(other), there, b"from elsewhere"));
+    world.ring.enter();
+    let (_, from) = world.client.recv_from(&mut [0; 64]).expect("a datagram");
+    assert_eq!(from, SocketAddr::new(other, world.address.port()));
+    world.ring.close(world.buffers);
+}
+
+#[test]
+fn ipv6_tells_and_chooses_too() {
+    let bell = Bell::new().expect("eventfd");
+    let socket = socket::udp_for_tests("[::1]:0".parse().expect("an address"));
+    let address = address_of(&socket);
+    let (ring, buffers) = Ring::new(vec![socket], &bell, RingSize::default()).expect("a ring");
+    let client = UdpSocket::bind("[::1]:0").expect("a client");
+    client.set_read_timeout(Some(Duration::from_secs(2))).expect("a limit");
+    let mut world = World { bell, ring, buffers, address, client };
+    world.client.send_to(b"hello", address).expect("sent");
+    world.turn_until(10, |world, done| {
+        let Done::Datagram { socket, filled } = done else { return false };
+        let datagram = world.buffers.datagram(&filled).expect("a datagram");
+        assert_eq!(datagram.local, Some(address.ip()));
+        assert!(world.ring.send(socket, datagram.local, datagram.peer, datagram.bytes));
+        world.buffers.give_back(filled);
+        true
+    });
+    world.ring.enter();
+    let (_, from) = world.client.recv_from(&mut [0; 64]).expect("an echo");
+    assert_eq!(from, address);
+    world.ring.close(world.buffers);
+}
+
 /// More datagrams than buffers while nothing is given back: the receive ends with ENOBUFS, and once
 /// it is armed again nothing that the socket still holds is lost.
 #[test]
