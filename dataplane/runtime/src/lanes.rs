@@ -198,8 +198,8 @@ mod tests {
         assert!(link.take().is_none() && link.is_flushed());
     }
 
-    /// Real lanes: the reply finds the shard that asked and rings its bell; after a close everything
-    /// is refused, promised work with an answer.
+    /// Real lanes: the reply finds the shard that asked and rings its bell; after a close
+    /// everything is refused, promised work with an answer.
     #[test]
     fn replies_find_their_shard_and_wake_it() {
         let folder = tempfile::tempdir().expect("a folder");

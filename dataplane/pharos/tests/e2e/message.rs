@@ -1,4 +1,5 @@
-//! SIP messages as a user agent sees them: plain text, read and written without the server's parser.
+//! SIP messages as a user agent sees them: plain text, read and written without the server's
+//! parser.
 
 /// A received message.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -23,8 +23,8 @@ mod run {
         Publish { note: Some(note), expires: 600, etag: None }
     }
 
-    /// After `kill -9`: the repeated PUBLISH and SUBSCRIBE get the answers they had, the watcher gets
-    /// one full state, publication and dialog go on (architecture: what a 2xx promises).
+    /// After `kill -9`: the repeated PUBLISH and SUBSCRIBE get the answers they had, the watcher
+    /// gets one full state, publication and dialog go on (architecture: what a 2xx promises).
     pub(super) fn a_kill_loses_nothing(shards: u16) {
         let mut server = Server::start(shards);
         let mut alice = Phone::udp(server.v4, "alice");

@@ -83,8 +83,8 @@ fn datagrams_of_every_size_come_and_go() {
     world.ring.close(world.buffers);
 }
 
-/// Under an unspecified listener each datagram says where it came to, and an answer leaves from there
-/// (RFC 3261 18.2.2 wants the source the request was sent to).
+/// Under an unspecified listener each datagram says where it came to, and an answer leaves from
+/// there (RFC 3261 18.2.2 wants the source the request was sent to).
 #[test]
 fn destination_is_told_and_source_is_chosen() {
     let mut world = world(RingSize::default());
