@@ -8,7 +8,7 @@ use pharos_parser::Message;
 use crate::limits::OUTPUTS_PER_TICK;
 use crate::net::Path;
 use crate::presence::Presence;
-use crate::sip::{From, Sip, SipEvent};
+use crate::sip::{Origin, Sip, SipEvent};
 use crate::{Command, Config, Core, Input, Instant, Mesh, Now, Output, Reply, Timer};
 
 /// One core's share of the server, pure.
@@ -39,8 +39,8 @@ impl Shard {
         let Self { core, sip, presence, .. } = self;
         match input {
             Input::Tick => self.tick(),
-            Input::Message { path, bytes } => self.message(path, From::Network, bytes),
-            Input::Mesh(Mesh::Message { path, bytes }) => self.message(path, From::Shard, &bytes),
+            Input::Message { path, bytes } => self.message(path, Origin::Network, bytes),
+            Input::Mesh(Mesh::Message { path, bytes }) => self.message(path, Origin::Shard, &bytes),
             Input::Mesh(Mesh::Send { flow, bytes }) => sip.relay(core, flow, &bytes),
             Input::Unframed { path, bytes, error } => {
                 sip.receive_unframed(core, path, bytes, error);
@@ -86,9 +86,9 @@ impl Shard {
         self.presence.is_drained() && self.sip.is_drained() && self.core.outputs_drained()
     }
 
-    fn message(&mut self, path: Path, from: From, bytes: &[u8]) {
+    fn message(&mut self, path: Path, from: Origin, bytes: &[u8]) {
         let Self { core, sip, presence, aor } = self;
-        if from == From::Network {
+        if from == Origin::Network {
             core.counters.add(crate::counters::Count::MessagesIn);
         }
         sip.seen(core, &path);

@@ -27,7 +27,7 @@ use crate::wire::TxnKey;
 
 /// Where a message was before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum From {
+pub(crate) enum Origin {
     /// On the network.
     Network,
     /// At another shard, which has checked where it came from.
@@ -40,7 +40,7 @@ impl Sip {
         &mut self,
         core: &mut Core,
         path: Path,
-        from: From,
+        from: Origin,
         msg: &'m Message<'m>,
         aor: &'m mut Vec<u8>,
     ) -> Option<SipEvent<'m>> {
@@ -95,11 +95,11 @@ impl Sip {
         &mut self,
         core: &mut Core,
         path: Path,
-        from: From,
+        from: Origin,
         status: u16,
         msg: &'m Message<'m>,
     ) -> Option<SipEvent<'m>> {
-        if from == From::Network {
+        if from == Origin::Network {
             core.counters.response(Way::In, status);
         }
         let branch = msg.via().ok().and_then(|via| via.branch());
@@ -119,12 +119,12 @@ impl Sip {
         &mut self,
         core: &mut Core,
         path: Path,
-        from: From,
+        from: Origin,
         msg: &'m Message<'m>,
         aor: &'m mut Vec<u8>,
     ) -> Option<SipEvent<'m>> {
         let method = msg.method()?;
-        if from == From::Network {
+        if from == Origin::Network {
             core.counters.request(Way::In, method.as_bytes());
             if !is_trusted(core, &path) {
                 self.refuse(core, path, msg, Reject::Untrusted);
@@ -150,11 +150,7 @@ impl Sip {
             }
             Route::Anyone => {
                 let asked = Asked { msg, head: Some(&head), path, txn: key, hash: 0 };
-                let reject = unsupported(msg).then_some(Reject::BadExtension);
-                let answer = match reject {
-                    Some(reject) => self.rejected(core, &asked, reject),
-                    None => Answer::with(200, Detail::Capabilities),
-                };
+                let answer = self.capabilities(core, &asked);
                 self.send_answer(core, &asked, answer);
                 None
             }
@@ -163,6 +159,17 @@ impl Sip {
                 self.refuse_asked(core, &asked, reject);
                 None
             }
+        }
+    }
+
+    /// The answer to OPTIONS (11.2). While we drain, who pings us shall go elsewhere.
+    fn capabilities(&mut self, core: &mut Core, asked: &Asked<'_>) -> Answer {
+        if self.draining {
+            self.rejected(core, asked, Reject::Draining)
+        } else if unsupported(asked.msg) {
+            self.rejected(core, asked, Reject::BadExtension)
+        } else {
+            Answer::with(200, Detail::Capabilities)
         }
     }
 

@@ -53,7 +53,7 @@ use client::Clients;
 pub use dialog::Dialog;
 use flow::Flows;
 pub use incoming::{Deferred, Incoming};
-pub(crate) use intake::From;
+pub(crate) use intake::Origin;
 pub use invite::InviteId;
 use invite::Invites;
 use request::Parked;

@@ -5,7 +5,7 @@ use crate::config::Cidr;
 use crate::counters::Count;
 use crate::net::{FlowId, ShardId};
 use crate::reject::Reject;
-use crate::sip::{Answer, From};
+use crate::sip::{Answer, Origin};
 
 const PUBLISH: &str = "\
 PUBLISH sip:alice@example.com SIP/2.0
@@ -91,6 +91,8 @@ fn options_says_what_we_can() {
     }
     assert_eq!(bench.refused(path, &options), out);
     assert_eq!(bench.sip.servers.len(), 0);
+    bench.sip.drain();
+    assert!(bench.refused(path, &options)[0].text().starts_with("SIP/2.0 503 "));
 }
 
 #[test]
@@ -207,7 +209,7 @@ fn messages_and_answers_cross_the_mesh() {
     let mut receiver = shard(other.0);
     assert_eq!(receiver.refused(path, PUBLISH), [Out::Message(owner)]);
     let mut owning = shard(owner.0);
-    let out = owning.take_from(From::Shard, path, PUBLISH, |core, sip, it| {
+    let out = owning.take_from(Origin::Shard, path, PUBLISH, |core, sip, it| {
         sip.answer(core, &it, &Answer::status(200));
     });
     assert_eq!(out, [Out::Send(flow)]);

@@ -16,7 +16,7 @@ use crate::config::{Listener, PresenceConfig};
 use crate::core::Timer;
 use crate::io::{Mesh, Query, Record, Resolved};
 use crate::net::{FlowId, ListenerId, Path, ShardId, Transport};
-use crate::sip::From;
+use crate::sip::Origin;
 use crate::{Config, Core, Instant, Log, Now, Output, Span, Wall};
 
 pub(super) const UDP: ListenerId = ListenerId(0);
@@ -128,12 +128,12 @@ impl Bench {
         text: &str,
         user: impl FnOnce(&mut Core, &mut Sip, super::Incoming<'_>),
     ) -> Vec<Out> {
-        self.take_from(From::Network, path, text, user)
+        self.take_from(Origin::Network, path, text, user)
     }
 
     pub(super) fn take_from(
         &mut self,
-        from: From,
+        from: Origin,
         path: Path,
         text: &str,
         user: impl FnOnce(&mut Core, &mut Sip, super::Incoming<'_>),

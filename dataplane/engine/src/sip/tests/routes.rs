@@ -139,7 +139,7 @@ fn responses_find_their_shard() {
     ours.shard = ShardId(3);
     let mut other = Bench::with(ours);
     assert_eq!(other.refused(by_udp("127.0.0.1:5070"), &ok), [Out::Message(ShardId(0))]);
-    owner.take_from(crate::sip::From::Shard, by_udp("127.0.0.1:5070"), &ok, |_, _, _| {});
+    owner.take_from(crate::sip::Origin::Shard, by_udp("127.0.0.1:5070"), &ok, |_, _, _| {});
     assert_eq!(owner.told, [super::Told::Final(200)]);
 }
 
