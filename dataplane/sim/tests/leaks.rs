@@ -133,6 +133,7 @@ impl Chaos {
 }
 
 fn run(seed: u64) {
+    println!("seed {seed}");
     let mut chaos = Chaos::new(seed);
     for _ in 0..60 {
         chaos.deed();

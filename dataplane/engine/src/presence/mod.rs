@@ -186,6 +186,11 @@ impl Presence {
 
     /// A timer of ours fired.
     pub fn on_timer(&mut self, core: &mut Core, sip: &mut Sip, timer: PresenceTimer) {
+        let ends = !matches!(timer, PresenceTimer::Restart | PresenceTimer::WriteBehind);
+        if self.draining && ends {
+            // What ends from now on is told by the next start, as all that ends while down.
+            return;
+        }
         match timer {
             PresenceTimer::PublicationEnd(id) => {
                 let Some(publication) = self.tables.publications.get_mut(id) else { return };
