@@ -2,8 +2,8 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Raises the soft limits of open files and locked memory to the hard ones. What is still too little
-/// is named when the runtime looks.
+/// Raises the soft limits of open files and locked memory to the hard ones. What is still too
+/// little is named when the runtime looks.
 pub(crate) fn raise() {
     for resource in [Resource::Nofile, Resource::Memlock] {
         let Rlimit { current, maximum } = getrlimit(resource);

@@ -82,8 +82,8 @@ fn meta(dir: &Path) -> Result<Meta, ToolError> {
     Meta::read(dir)?.ok_or_else(|| OpenError::NoDirectory { path: dir.into() }.into())
 }
 
-/// How a writing tool opens a directory: as a server's lanes, with room beside what is there however
-/// large the server was told to let it grow.
+/// How a writing tool opens a directory: as a server's lanes, with room beside what is there
+/// however large the server was told to let it grow.
 fn maintenance(dir: &Path) -> Result<Options, ToolError> {
     let lanes = Meta::read(dir)?.map_or(0, |meta| meta.lanes);
     let size =
