@@ -164,6 +164,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             nanos / commits / 1_000.0,
         );
     }
+    drop(load);
     assert!(lanes.close(Duration::from_secs(60))?, "a clean stop");
+    let start = Instant::now();
+    let opened = Lanes::open(&dir, Options::default())?;
+    let scanned = start.elapsed();
+    let mut count = 0_u64;
+    opened.objects(|_| count += 1)?;
+    let total = start.elapsed();
+    println!("start-up: {count} objects; log scanned in {scanned:.1?}, handed out in {total:.1?}");
     Ok(())
 }
