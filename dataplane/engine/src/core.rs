@@ -83,7 +83,7 @@ impl Core {
         self.keys.aor(aor)
     }
 
-    /// The shard that owns the AoRs of this hash (architecture.md section 4).
+    /// The shard that owns the AoRs of this hash.
     pub fn shard_of(&self, hash: u64) -> ShardId {
         shard_of(hash, self.config.hash_size, self.config.shards)
     }
@@ -139,7 +139,7 @@ impl Core {
         self.outputs.queue.push_back(Item::Store(Request { token: None, hash, ops }));
     }
 
-    /// Too much is under way, or the oldest of it for too long (architecture.md section 5): answer
+    /// Too much is under way, or the oldest of it for too long: answer
     /// 503 before taking more.
     pub fn store_refused(&mut self) -> bool {
         let refused = self.stores.len >= limits::STORES_MAX

@@ -10,8 +10,8 @@ pub const T4_MS: u64 = 5_000;
 /// 64*T1, milliseconds: how long a transaction may take, and how long its answer is kept.
 pub const TRANSACTION_MS: u64 = 64 * T1_MS;
 
-/// Requests a second that one shard answers over UDP with state, at the most: architecture.md
-/// section 9 gives about 10 us of CPU for each, so a core does 100 000; twice a fair load of it.
+/// Requests a second that one shard answers over UDP with state, at the most: about 10 us
+/// of CPU for each, so a core does 100 000; twice a fair load of it.
 pub const RATE_MAX: usize = 50_000;
 /// Completed server transactions: 32 s of [`RATE_MAX`] would be 1.6 million; at 40 bytes with
 /// their index entry that is 64 MB a shard, the most we give to answering repeats.
@@ -22,9 +22,9 @@ pub const DEFERRED_MAX: usize = 65_536;
 /// INVITE server transactions; each keeps its answer (under 1 KiB) for up to 37 s.
 pub const INVITE_SERVER_MAX: usize = 16_384;
 
-/// Client transactions of a shard (architecture.md section 6).
+/// Client transactions of a shard.
 pub const CLIENTS_MAX: usize = 4_096;
-/// Client transactions to one destination (architecture.md section 6): about one receive buffer of
+/// Client transactions to one destination: about one receive buffer of
 /// 212 KiB with NOTIFYs of 800 bytes.
 pub const CLIENTS_PER_DESTINATION_MAX: usize = 256;
 /// Client transactions that wait for one name to be resolved: half of all, so that a dead name
@@ -53,9 +53,9 @@ pub const FLOW_IDLE_MS: u64 = 600_000;
 
 /// Timers: one or two for each client transaction, one for each publication and subscription.
 pub const TIMERS_MAX: usize = 1 << 24;
-/// Work-list outputs in one call (architecture.md section 3).
+/// Work-list outputs in one call.
 pub const OUTPUTS_PER_TICK: usize = 64;
-/// Storage requests under way: the lane's own bound (architecture.md section 5).
+/// Storage requests under way: the lane's own bound.
 pub const STORES_MAX: usize = 65_536;
 /// A storage request older than this makes the lane slow, milliseconds.
 pub const STORE_SLOW_MS: u64 = 1_000;
@@ -75,7 +75,7 @@ pub const TOPICS_MAX: usize = PRESENTITIES_MAX + PRESENTITIES_MAX / 2;
 pub const PUBLICATIONS_MAX: usize = 1 << 22;
 /// Subscriptions of a shard, ended ones among them: about 930 bytes each, 4 GiB when full.
 pub const SUBSCRIPTIONS_MAX: usize = 1 << 22;
-/// Requests that wait for the change under way of their AoR (architecture.md section 6).
+/// Requests that wait for the change under way of their AoR.
 pub const CHANGES_WAITING_MAX: usize = 16;
 /// Bodies of all publications of a presentity in one package, bytes: what is composed of them and
 /// the head of a NOTIFY (at most 8 KiB, see [`DIALOG_MAX`]) are one message.
@@ -90,7 +90,7 @@ pub const ACCEPT_MAX: usize = 512;
 pub const URI_MAX: usize = 1_024;
 /// Call-ID, tags, URIs and route set of a dialog together, bytes; ten times the usual.
 pub const DIALOG_MAX: usize = 4_096;
-/// CSeqs and versions that a stored subscription reserves ahead (architecture.md section 5).
+/// CSeqs and versions that a stored subscription reserves ahead.
 pub const HEAD_ROOM: u32 = 1_024;
 /// Objects that wait to be written: more than there are of them, so that only what failed to leave
 /// the store is ever dropped; a restart presents that once more.

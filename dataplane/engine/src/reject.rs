@@ -30,7 +30,7 @@ rejects! {
     Unreadable 0 "unreadable",
     /// The parser refuses it, but it can be answered.
     Malformed 400 "malformed",
-    /// The source is neither loopback nor trusted (architecture.md section 8).
+    /// The source is neither loopback nor trusted.
     Untrusted 403 "untrusted_source",
     /// The Request-URI's domain is not ours (row C92, no relay).
     ForeignDomain 404 "foreign_domain",
@@ -92,7 +92,7 @@ rejects! {
     NoSubscription 481 "no_subscription",
     /// CSeq is not higher than the last one (row C94, RFC 3261 12.2.2).
     CseqTooLow 500 "cseq_too_low",
-    /// Too many changes of this AoR wait (architecture.md section 6).
+    /// Too many changes of this AoR wait.
     QueueFull 503 "queue_full",
     /// The lane is full or slow.
     StoreBusy 503 "store_busy",

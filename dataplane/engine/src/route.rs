@@ -1,4 +1,4 @@
-//! Whose a message is (architecture.md section 4): *mine*, *that shard's*, or *answer now*.
+//! Whose a message is: *mine*, *that shard's*, or *answer now*.
 
 use alloc::vec::Vec;
 

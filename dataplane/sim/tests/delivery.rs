@@ -1,5 +1,4 @@
-//! Delivery beyond one watcher: fan-out, windows, and numbers that never run out; architecture.md
-//! sections 5 and 6.
+//! Delivery beyond one watcher: fan-out, windows, and numbers that never run out.
 
 use pharos_sim::documents::{pidf, pidf_with_note};
 use pharos_sim::{Phone, Span, Subscription, World, check};

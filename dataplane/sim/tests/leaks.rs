@@ -163,7 +163,7 @@ fn run(seed: u64) {
     check::all(&world.wire());
 }
 
-/// Rows C83, C120; architecture.md section 7: nothing grows without end.
+/// Rows C83, C120: nothing grows without end.
 #[test]
 fn when_all_has_ended_nothing_is_left() {
     let seeds = std::env::var("LEAK_SEEDS").ok().and_then(|seeds| seeds.parse().ok());

@@ -1,5 +1,4 @@
-//! What stays in the store and for how long, in both modes of durability; architecture.md section
-//! 5.
+//! What stays in the store and for how long, in both modes of durability.
 
 use pharos_sim::documents::{PIDF, pidf, pidf_with_note};
 use pharos_sim::{Span, World, check};

@@ -1,5 +1,5 @@
 //! One change of an AoR at a time: validate, store, and on `Stored` apply, answer, notify
-//! (architecture.md section 6). The next change waits, so nothing is visible before it is durable
+//!. The next change waits, so nothing is visible before it is durable
 //! and a failed commit has nothing to undo.
 
 use alloc::boxed::Box;

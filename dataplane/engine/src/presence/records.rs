@@ -78,7 +78,7 @@ pub(super) fn stored_state(package: PackageId, record: &record::Publication) -> 
     }
 }
 
-/// CSeq and version up to which a record written now lets NOTIFYs go (architecture.md section 5).
+/// CSeq and version up to which a record written now lets NOTIFYs go.
 pub(super) fn head_room(subscription: &Subscription) -> Reserved {
     Reserved {
         cseq: subscription.dialog.local_cseq.saturating_add(limits::HEAD_ROOM),

@@ -1,5 +1,5 @@
 //! From the store back into memory, and who is to be told what after a restart
-//! (architecture.md section 5).
+//!.
 //!
 //! After an unclean stop nobody knows what the watchers have, so each gets the whole state. What
 //! ended meanwhile gets its end told in either case: a publication by its offline document, a

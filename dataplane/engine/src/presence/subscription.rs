@@ -70,7 +70,7 @@ pub(super) struct Rare {
     pub(super) fetched: Option<Box<Document>>,
 }
 
-/// Where the delivery stands. At most one NOTIFY is on its way (architecture.md section 6).
+/// Where the delivery stands. At most one NOTIFY is on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub(super) enum Delivery {
     /// Nothing is on its way.

@@ -1,5 +1,5 @@
 //! Work lists: what takes more than one turn. At most 64 outputs a call, so that no presentity,
-//! however popular, keeps the others waiting (architecture.md section 3).
+//! however popular, keeps the others waiting.
 
 use core::net::SocketAddr;
 

@@ -339,7 +339,7 @@ fn unsupported(msg: &Message<'_>) -> bool {
     msg.has(Name::Require)
 }
 
-/// Loopback and what the configuration trusts (architecture.md section 8).
+/// Loopback and what the configuration trusts.
 fn is_trusted(core: &Core, path: &Path) -> bool {
     let source = path.peer.ip().to_canonical();
     source.is_loopback() || core.config.trusted.iter().any(|cidr| contains(cidr, source))

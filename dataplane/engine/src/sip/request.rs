@@ -141,7 +141,7 @@ impl Sip {
         Ok(id)
     }
 
-    /// The windows of architecture.md section 6, as far as the destination is known.
+    /// The windows of the limits, as far as the destination is known.
     fn admit(&mut self, core: &mut Core, aim: &Aim) -> Result<(), Refused> {
         match self.pick(core, aim) {
             Pick::Hop(hop, _) if !self.clients.has_room_for(hop.peer) => {

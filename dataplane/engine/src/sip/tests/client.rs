@@ -131,7 +131,7 @@ fn an_unreachable_destination() {
     assert_eq!(bench.sip.under_way(), 1);
 }
 
-/// architecture.md section 6: 256 for each destination, and one dead destination holds up no other.
+/// At most 256 for each destination, and one dead destination holds up no other.
 #[test]
 fn windows() {
     let mut bench = Bench::new();

@@ -191,7 +191,7 @@ fn a_stream_that_cannot_be_cut_is_answered_and_closed() {
     assert_eq!(path.listener, TCP);
 }
 
-/// architecture.md section 4: a message for another shard's AoR goes there, and an answer for a
+/// A message for another shard's AoR goes there, and an answer for a
 /// connection of another shard as well.
 #[test]
 fn messages_and_answers_cross_the_mesh() {

@@ -1,4 +1,4 @@
-//! Whose a request is (architecture.md section 4), and what AoR it is for (row C92).
+//! Whose a request is, and what AoR it is for (row C92).
 
 use super::{Bench, Out, by_udp, config, dialog, respond};
 use crate::config::BlaPresentity;
@@ -154,7 +154,7 @@ fn our_own_request_is_looped() {
     assert_eq!(bench.core.counters.rejected(Reject::Looped), 1);
 }
 
-/// Slots go to shards by range and evenly (architecture.md section 4).
+/// Slots go to shards by range and evenly.
 #[test]
 fn slots_and_shards() {
     for (shards, hash_size) in [(1, 12), (3, 2), (7, 12), (64, 6)] {
