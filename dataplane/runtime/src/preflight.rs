@@ -15,8 +15,10 @@ use crate::doorbell::Bell;
 use crate::ring::{Ring, RingSize};
 use crate::socket;
 
-/// What one shard locks in memory: three glommio rings and ours, with room to spare.
-const LOCKED_PER_SHARD: u64 = 512 << 10;
+/// What glommio wants to be allowed to lock before it starts at all.
+const LOCKED: u64 = 512 << 10;
+/// What one shard locks in memory: the registered buffers of its executor, with room to spare.
+const LOCKED_PER_SHARD: u64 = 128 << 10;
 /// Descriptors beside connections: rings, eventfds, sockets, lanes.
 const DESCRIPTORS_PER_SHARD: u64 = 32;
 /// Descriptors of everything else: the control plane, the store, the standard streams.
@@ -222,7 +224,9 @@ fn receives_multishot() -> io::Result<()> {
 }
 
 fn locked_memory(shards: u64) -> Result<(), StartError> {
-    let needed = shards * LOCKED_PER_SHARD;
+    // Failing to raise it leaves what there is, and that is looked at next.
+    let _ = socket::raise_limit(libc::RLIMIT_MEMLOCK);
+    let needed = LOCKED.max(shards.saturating_mul(LOCKED_PER_SHARD));
     match limit_of("Max locked memory") {
         Some(limit) if limit < needed => Err(StartError::LockedMemory { limit, needed }),
         _ => Ok(()),
@@ -230,13 +234,18 @@ fn locked_memory(shards: u64) -> Result<(), StartError> {
 }
 
 fn open_files(config: &RuntimeConfig) -> Result<(), StartError> {
+    let _ = socket::raise_limit(libc::RLIMIT_NOFILE);
     let shards = u64::from(config.shards);
     let listeners = config.engine.listeners.len() as u64;
-    // Connections come one by one; a quarter of their limit must fit from the beginning.
-    let connections = u64::from(config.streams.connections) / 4;
-    let needed = DESCRIPTORS + shards * (DESCRIPTORS_PER_SHARD + 2 * listeners + connections);
+    let needed = DESCRIPTORS + shards * (DESCRIPTORS_PER_SHARD + 2 * listeners);
+    let wanted = needed + shards * u64::from(config.streams.connections);
     match limit_of("Max open files") {
         Some(limit) if limit < needed => Err(StartError::OpenFiles { limit, needed }),
+        Some(limit) if limit < wanted => {
+            // Connections come one by one, and one too many waits for its accept.
+            tracing::warn!(limit, wanted, "fewer files may be open than connections are allowed");
+            Ok(())
+        }
         _ => Ok(()),
     }
 }
@@ -323,14 +332,17 @@ mod tests {
     fn this_machine_has_what_is_needed() {
         kernel().expect("the tests run where the server runs");
         locked_memory(1).expect("one shard");
+        let soft = limit_of("Max open files");
+        socket::raise_limit(libc::RLIMIT_NOFILE).expect("no privilege is needed");
+        assert!(limit_of("Max open files") >= soft || limit_of("Max open files").is_none());
     }
 
     #[test]
     fn too_little_is_said_with_a_cure() {
-        let error = locked_memory(u64::MAX / LOCKED_PER_SHARD);
-        if let Err(error) = error {
-            assert!(error.to_string().contains("LimitMEMLOCK"));
-        }
+        let error = StartError::LockedMemory { limit: 65_536, needed: LOCKED }.to_string();
+        assert!(error.contains("LimitMEMLOCK=infinity"), "{error}");
+        let error = StartError::OpenFiles { limit: 64, needed: 256 }.to_string();
+        assert!(error.contains("LimitNOFILE="), "{error}");
         let error = StartError::RingDisabled { sysctl: 2 }.to_string();
         assert!(error.contains("sysctl -w kernel.io_uring_disabled=0"), "{error}");
     }

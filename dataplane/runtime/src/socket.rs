@@ -70,6 +70,23 @@ pub(crate) fn outgoing_tcp(source: IpAddr, peer: SocketAddr) -> io::Result<Socke
     Ok(socket)
 }
 
+/// Raise a soft limit of this process (`RLIMIT_NOFILE`, `RLIMIT_MEMLOCK`) to its hard one, which
+/// needs no privilege: shells and services hand out small soft limits for the sake of old programs.
+pub(crate) fn raise_limit(which: libc::__rlimit_resource_t) -> io::Result<()> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the kernel fills, then reads, a structure of ours that lives over both calls.
+    let result = unsafe {
+        match libc::getrlimit(which, &raw mut limit) {
+            0 if limit.rlim_cur < limit.rlim_max => {
+                limit.rlim_cur = limit.rlim_max;
+                libc::setrlimit(which, &raw const limit)
+            }
+            result => result,
+        }
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Hand a listening socket to this thread's executor.
 pub(crate) fn glommio_listener(socket: Socket) -> TcpListener {
     // SAFETY: `into_raw_fd` gives up the only owner of an open descriptor; the listener becomes it.
