@@ -30,8 +30,8 @@ pub fn all(wire: &[Wire]) {
 pub fn sent_is_sip(wire: &[Wire]) {
     for sent in wire.iter().filter(|wire| !wire.received && wire.bytes.len() > 4) {
         let sip = read(sent);
-        // It repeats what could be read of its request.
-        if sip.status() == 400 {
+        // These repeat what could be read of a broken request.
+        if matches!(sip.status(), 400 | 505) {
             continue;
         }
         match pharos_parser::Message::parse(&sent.bytes) {
