@@ -31,8 +31,6 @@ pub enum PidfError {
     Id,
     /// A tuple has no `status` or several (4.1.2).
     Status,
-    /// A `basic` that is neither open nor closed (4.1.4).
-    Basic,
 }
 
 /// The elements that documents are composed by.
@@ -103,18 +101,14 @@ pub fn validate(bytes: &[u8]) -> Result<(), PidfError> {
     }
 }
 
+/// The value of `basic` is not looked at: RFC 3863 4.1.4 knows open and closed, but baresip publishes
+/// `unknown` until its user says more, and refusing that would keep it from publishing at all.
 fn validate_tuple(tuple: Node<'_, '_>) -> Result<(), PidfError> {
-    let mut found = tuple.children().filter(|node| node.has_tag_name((NAMESPACE, "status")));
-    let (Some(status), None) = (found.next(), found.next()) else {
-        return Err(PidfError::Status);
-    };
-    let basics = status.children().filter(|node| node.has_tag_name((NAMESPACE, "basic")));
-    for basic in basics {
-        if !matches!(basic.text().map(str::trim), Some("open" | "closed")) {
-            return Err(PidfError::Basic);
-        }
+    let statuses = tuple.children().filter(|node| node.has_tag_name((NAMESPACE, "status")));
+    match statuses.count() {
+        1 => Ok(()),
+        _ => Err(PidfError::Status),
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -146,6 +140,8 @@ mod tests {
         );
         assert_eq!(verdict(&rich), Ok(()), "ids of different kinds may be equal");
         assert_eq!(verdict("<tuple id='t'><status/></tuple>"), Ok(()), "basic is optional");
+        let unknown = "<tuple id='t'><status><basic>unknown</basic></status></tuple>";
+        assert_eq!(verdict(unknown), Ok(()), "baresip before its user says more");
     }
 
     /// RFC 3863 4.1: each rule has its reason.
@@ -157,8 +153,6 @@ mod tests {
         let twice = [tuple("x"), "<dm:person id='p'/>".into(), tuple("x")].concat();
         assert_eq!(verdict(&twice), Err(PidfError::Id));
         assert_eq!(verdict("<tuple id='x'/>"), Err(PidfError::Status));
-        let away = "<tuple id='x'><status><basic>away</basic></status></tuple>";
-        assert_eq!(verdict(away), Err(PidfError::Basic));
         assert_eq!(validate(b"<presence entity='sip:a@b'/>"), Err(PidfError::Root));
         let anonymous = alloc::format!("<presence xmlns='{NAMESPACE}'/>");
         assert_eq!(validate(anonymous.as_bytes()), Err(PidfError::Entity));
