@@ -101,8 +101,9 @@ pub fn validate(bytes: &[u8]) -> Result<(), PidfError> {
     }
 }
 
-/// The value of `basic` is not looked at: RFC 3863 4.1.4 knows open and closed, but baresip publishes
-/// `unknown` until its user says more, and refusing that would keep it from publishing at all.
+/// The value of `basic` is not looked at: RFC 3863 4.1.4 knows open and closed, but baresip
+/// publishes `unknown` until its user says more, and refusing that would keep it from publishing at
+/// all.
 fn validate_tuple(tuple: Node<'_, '_>) -> Result<(), PidfError> {
     let statuses = tuple.children().filter(|node| node.has_tag_name((NAMESPACE, "status")));
     match statuses.count() {

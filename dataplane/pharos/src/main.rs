@@ -4,7 +4,6 @@ mod cli;
 mod config;
 mod cores;
 mod db;
-mod limits;
 mod probes;
 mod run;
 mod supervisor;

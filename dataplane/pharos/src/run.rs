@@ -13,7 +13,7 @@ use crate::config::address::Socket;
 use crate::config::settings::Settings;
 use crate::config::values::{LogFormat, LogLevel};
 use crate::cores::Placement;
-use crate::{limits, probes, supervisor};
+use crate::{probes, supervisor};
 
 /// Runs the server until a signal or a failure.
 pub(crate) fn run(loaded: &Loaded) -> ExitCode {
@@ -46,7 +46,6 @@ fn start_log(settings: &Settings) -> log::Guard {
 }
 
 fn serve(settings: &Settings) -> Result<(), String> {
-    limits::raise();
     let signals = supervisor::signals().map_err(|error| format!("no signal handlers: {error}"))?;
     let address = settings.server.control;
     let control = pharos_control::bind(address.0)

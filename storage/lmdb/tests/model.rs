@@ -131,8 +131,8 @@ impl<'d> Both<'d> {
         if result.is_ok() {
             self.apply(&request);
         }
-        // A cleaning of its own may have met the fault just after a commit that did not: whoever asks
-        // next is told.
+        // A cleaning of its own may have met the fault just after a commit that did not: whoever
+        // asks next is told.
         let broken = matches!(fault, Some((_, Fault::Broken)));
         let nothing = common::request(token.0, 1, [forget(IDS + 1)]);
         if broken && self.lmdb().store(nothing) == Err(StoreError::Closed) {
