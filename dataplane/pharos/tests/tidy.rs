@@ -267,11 +267,24 @@ fn unsafe_code_stays_where_it_is_looked_for() {
     assert_eq!(found, expected, "unsafe code belongs into these files only");
 }
 
+/// What is kept of the top level. Logs and data of somebody at work are nobody's business, so in a
+/// checkout only tracked files count.
+fn top_level() -> BTreeSet<String> {
+    if root().join(".git").exists() {
+        let git = Command::new("git").args(["ls-files"]).current_dir(root()).output();
+        let text = String::from_utf8(git.expect("git runs").stdout).expect("UTF-8");
+        let top = |line: &str| line.split('/').next().map(str::to_owned);
+        return text.lines().filter_map(top).collect();
+    }
+    let entries = fs::read_dir(root()).expect("a readable folder");
+    let name = |entry: fs::DirEntry| entry.file_name().into_string().expect("UTF-8");
+    entries.map(|entry| name(entry.expect("a readable entry"))).collect()
+}
+
 #[test]
 fn nothing_else_stands_at_the_top() {
     let mut complaints = Vec::new();
-    for entry in fs::read_dir(root()).expect("a readable folder") {
-        let name = entry.expect("a readable entry").file_name().into_string().expect("UTF-8");
+    for name in top_level() {
         if !name.starts_with('.') && !TOP.contains(&&*name) && !MADE.contains(&&*name) {
             complaints.push(format!("{name}: it belongs into one of the folders"));
         }
