@@ -99,6 +99,11 @@ impl Writer {
                 self.work.behind.push(queued);
             }
         }
+        self.show_oldest();
+    }
+
+    /// Tells submitters how long the oldest of what was taken has waited.
+    fn show_oldest(&mut self) {
         let behind = self.work.behind.oldest();
         let promised = self.work.promised.front().map(|queued| queued.since);
         let oldest = [behind, promised].into_iter().flatten().min();
@@ -286,7 +291,9 @@ impl Writer {
         }
     }
 
+    /// The age goes first: who hears that the lane has caught up finds it so.
     fn deliver(&mut self) {
+        self.show_oldest();
         if !self.work.replies.is_empty() {
             self.sink.deliver(&self.work.replies);
             self.work.replies.clear();
