@@ -46,9 +46,9 @@ fn while_one_is_in_flight_the_newest_waits() {
     note(&card, "three");
     watch.quiet(Span::seconds(20));
     bob.answers("200 OK");
-    // The silent one is a known transaction to the phone: it stays silent until Timer F.
-    let next = watch.next(Span::seconds(40));
-    assert!(next.is_none() || next.is_some_and(|sip| sip.body.contains("three")));
+    // The silent one is a known transaction to the phone: it stays silent until Timer F, and that
+    // ends the subscription (C18).
+    watch.quiet(Span::seconds(40));
     check::all(&world.wire());
 }
 
