@@ -12,7 +12,7 @@ use crate::host::Host;
 
 pub use aor::{split_aor, write_aor};
 pub use escape::{unescape, write_user};
-pub use list::{UriHeaders, UriParams};
+pub use list::{UriHeaders, UriList, UriParams};
 
 /// What kind of URI it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
