@@ -17,11 +17,16 @@ use crate::{probes, supervisor};
 
 /// Runs the server until a signal or a failure.
 pub(crate) fn run(loaded: &Loaded) -> ExitCode {
-    let _written_at_the_end = start_log(&loaded.settings);
+    let placement = Placement::of(&loaded.settings);
+    let start_log = || start_log(&loaded.settings);
+    let _written_at_the_end = match &placement {
+        Ok(placement) => placement.on_control(start_log),
+        Err(_) => start_log(),
+    };
     for line in &loaded.inert {
         tracing::warn!("{line}");
     }
-    match serve(&loaded.settings) {
+    match placement.and_then(|placement| serve(&loaded.settings, &placement)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             supervisor::status(&why);
@@ -45,22 +50,21 @@ fn start_log(settings: &Settings) -> log::Guard {
     log::start(level, format)
 }
 
-fn serve(settings: &Settings) -> Result<(), String> {
-    let signals = supervisor::signals().map_err(|error| format!("no signal handlers: {error}"))?;
+fn serve(settings: &Settings, placement: &Placement) -> Result<(), String> {
+    let signals = placement.on_control(supervisor::signals);
+    let signals = signals.map_err(|error| format!("no signal handlers: {error}"))?;
     let address = settings.server.control;
     let control = pharos_control::bind(address.0)
         .map_err(|error| format!("control = \"{address}\" cannot be bound: {error}"))?;
-    let cores: Vec<_> = settings.server.cores.iter().map(|core| core.0 as usize).collect();
-    let placement = Placement::of(settings.server.shards.0 as usize, &cores)?;
     supervisor::status("recovering what is stored");
-    let config = settings.runtime(&placement);
+    let config = settings.runtime(placement);
     let handle = Runtime::start(config).map_err(|error| error.to_string())?;
     let draining = Arc::new(AtomicBool::new(false));
     let probes = probes::of(&handle.gauges(), &draining);
-    let control = control
-        .start(handle.control(), probes, supervisor::heartbeat())
+    let control = placement
+        .on_control(|| control.start(handle.control(), probes, supervisor::heartbeat()))
         .map_err(|error| format!("the control thread does not start: {error}"))?;
-    announce(settings, &placement, &handle);
+    announce(settings, placement, &handle);
 
     let signal = signals.recv().map_err(|_| "the thread that waits for signals ended")?;
     tracing::info!("{signal}: taking nothing new, finishing what is in flight");
@@ -90,6 +94,9 @@ fn announce(settings: &Settings, placement: &Placement, handle: &Handle) {
     };
     let version = env!("CARGO_PKG_VERSION");
     tracing::info!("pharos {version}: {}; {store}", placement.describe());
+    if settings.runtime.spin.0 > 0 && !placement.leaves_cores() {
+        tracing::info!("runtime.spin has no effect: shards leave no core to lanes and control");
+    }
     if damaged > 0 {
         tracing::error!("{damaged} stored records are damaged and were left out: pharos db verify");
     }

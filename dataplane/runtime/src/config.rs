@@ -20,6 +20,43 @@ pub struct RuntimeConfig {
     pub streams: StreamLimits,
     /// Longest time that [`crate::Handle::shutdown`] waits for work in flight (10 s).
     pub drain: Span,
+    /// What is worth measuring on another machine.
+    pub tuning: Tuning,
+}
+
+/// Sizes and times of a shard's loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tuning {
+    /// How long a shard that was busy looks for more before it sleeps; 0 = not at all. It takes the
+    /// processor from nobody only where shards leave some to lanes and control.
+    pub spin: Span,
+    /// Inputs of one kind taken in one turn, at least 1: no kind waits for another for long.
+    pub batch: u32,
+    /// Sizes of a shard's ring.
+    pub ring: RingSize,
+    /// Buffers of each datagram socket.
+    pub sockets: SocketBuffers,
+}
+
+/// Sizes of a shard's ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RingSize {
+    /// Provided buffers, a power of two, at most 32 768.
+    pub buffers: u16,
+    /// Sends in flight.
+    pub sends: u32,
+    /// Submissions between two entries of the kernel.
+    pub submissions: u32,
+}
+
+/// Bytes asked for in each direction of a datagram socket. The kernel gives at most
+/// `net.core.rmem_max` and `net.core.wmem_max`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SocketBuffers {
+    /// What waits to be read.
+    pub receive: usize,
+    /// What waits to be sent.
+    pub send: usize,
 }
 
 /// Where state is kept.
@@ -49,6 +86,32 @@ pub struct StreamLimits {
     pub unsent: usize,
     /// Time to make a connection.
     pub connect: Span,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self {
+            spin: Span(0),
+            batch: 64,
+            ring: RingSize::default(),
+            sockets: SocketBuffers::default(),
+        }
+    }
+}
+
+impl Default for RingSize {
+    /// 256 buffers are four batches; 1 024 sends are sixteen, and a fan-out that outruns the
+    /// network is slowed by its transactions before that.
+    fn default() -> Self {
+        Self { buffers: 256, sends: 1_024, submissions: 512 }
+    }
+}
+
+impl Default for SocketBuffers {
+    /// About 4 000 messages of 1 KiB in each direction.
+    fn default() -> Self {
+        Self { receive: 4 << 20, send: 4 << 20 }
+    }
 }
 
 impl Default for StreamLimits {

@@ -60,6 +60,7 @@ counters! {
     unreachable counter "ICMP errors and refusals of the local stack.",
     mesh_dropped counter "Datagrams dropped because their shard was too far behind.",
     turns counter "Turns of the shard's loop.",
+    spun counter "Looks for work that found some before a sleep.",
     short_sleeps counter "Sleeps in the shard's own ring.",
     long_sleeps counter "Sleeps in the executor.",
     connections gauge "Connections, being made or up.",

@@ -4,7 +4,7 @@
 //! loop {
 //!   enter the ring: submits what the last turn sent, brings completions
 //!   Tick when a deadline has passed
-//!   at most 64 each of: completions, stream messages, mesh, lanes, control -> handle, drain
+//!   at most a batch each of: completions, stream messages, mesh, lanes, control -> handle, drain
 //!   flush mesh and control: each touched bell once
 //!   worked or due? yield to the connections' tasks, and again
 //!   else sleep: shortly in the ring, then in glommio until bell, completion or deadline
@@ -18,6 +18,7 @@ use pharos_engine::net::{ListenerId, Path, ShardId};
 use pharos_engine::{Input, Instant, Now, Output, Shard, Span};
 
 use crate::clock::Clock;
+use crate::config::Tuning;
 use crate::control_link::{ControlLink, ToShard};
 use crate::counters::Counters;
 use crate::doorbell::{Bed, Bell};
@@ -30,8 +31,6 @@ use crate::sleep::Sleeper;
 use crate::socket;
 use crate::streams::{StreamEvent, Streams};
 
-/// Inputs of one kind taken in one turn, so that no kind waits for another for long.
-const BATCH: usize = 64;
 /// A kind of input stops short of its batch when the turn has lasted this long.
 const LONG_TURN: Span = Span::millis(1);
 /// Longest sleep in the ring before the long one: connections are not looked at meanwhile.
@@ -90,6 +89,10 @@ pub(crate) struct Driver {
     /// Last time glommio looked at its rings.
     breath_at: Instant,
     lease: Arc<Lease>,
+    /// Inputs of one kind taken in one turn.
+    batch: usize,
+    /// How long to look for work before a sleep.
+    spin: Span,
     /// When draining ends, finished or not.
     drain_limit: Span,
     drain_until: Option<Instant>,
@@ -163,6 +166,7 @@ impl Driver {
         stop: Arc<Stop>,
         clock: Clock,
         drain_limit: Span,
+        tuning: Tuning,
         lease: Arc<Lease>,
     ) -> std::io::Result<Self> {
         let sleeper = Sleeper::new(&bell)?;
@@ -179,6 +183,8 @@ impl Driver {
             streams_at,
             breath_at,
             lease,
+            batch: tuning.batch as usize,
+            spin: tuning.spin,
             drain_limit,
             drain_until,
         })
@@ -240,7 +246,7 @@ impl Driver {
     }
 
     fn take_completions(&mut self, now: Now) -> bool {
-        for taken in 0..BATCH {
+        for taken in 0..self.batch {
             let Some(done) = self.world.ring.next() else { return taken > 0 };
             match done {
                 Done::Datagram { socket, filled } => {
@@ -299,7 +305,7 @@ impl Driver {
     fn take_streams(&mut self, now: Now) -> bool {
         let Self { engine, world, streams_at, .. } = self;
         let streams = world.streams.clone();
-        for taken in 0..BATCH {
+        for taken in 0..self.batch {
             let more = streams.next(|event| {
                 let input = match event {
                     StreamEvent::Message(path, bytes) => Input::Message { path, bytes },
@@ -323,7 +329,7 @@ impl Driver {
         let classes = [MeshEnd::take_sure, MeshEnd::take_losable];
         let mut worked = false;
         for take in classes {
-            for taken in 0..BATCH {
+            for taken in 0..self.batch {
                 let Some(parcel) = take(&mut self.world.mesh) else { break };
                 worked = true;
                 let input = match parcel {
@@ -340,7 +346,7 @@ impl Driver {
     }
 
     fn take_replies(&mut self, now: Now) -> bool {
-        for taken in 0..BATCH {
+        for taken in 0..self.batch {
             let Some(reply) = self.world.lanes.take() else { return taken > 0 };
             self.input(now, Input::Stored { token: reply.token, result: reply.result });
         }
@@ -351,7 +357,7 @@ impl Driver {
         for resolved in std::mem::take(&mut self.world.unasked) {
             self.input(now, Input::Resolved(resolved));
         }
-        for taken in 0..BATCH {
+        for taken in 0..self.batch {
             let Some(message) = self.world.control.take() else { return taken > 0 };
             let input = match message {
                 ToShard::Resolved(resolved) => Input::Resolved(resolved),
@@ -403,6 +409,10 @@ impl Driver {
         let deadline = self.next_deadline();
         let left = deadline.map_or(SHORT, |at| at - now);
         if self.sleeper.was_busy() && now - self.streams_at >= STREAMS_FIRST {
+            if self.spins(now, left) {
+                self.sleeper.slept_shortly(true);
+                return;
+            }
             self.world.counters.short_sleeps.add(1);
             self.bell.lie_down(Bed::Ring);
             if self.is_quiet() {
@@ -427,6 +437,21 @@ impl Driver {
         }
         self.bell.get_up();
         self.world.ring.mute();
+    }
+
+    /// Look for work instead of sleeping, for the configured time; true when some came. A sleep
+    /// and its wake-up cost more than a short look, where the processor has nothing better to do.
+    fn spins(&mut self, now: Instant, left: Span) -> bool {
+        let until = now + self.spin.min(left);
+        while self.spin > Span(0) && self.clock.instant() < until {
+            self.world.ring.enter();
+            if !self.is_quiet() {
+                self.world.counters.spun.add(1);
+                return true;
+            }
+            std::hint::spin_loop();
+        }
+        false
     }
 
     fn begin_drain(&mut self, now: Now) {

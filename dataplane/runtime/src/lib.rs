@@ -40,7 +40,7 @@ mod spread;
 mod start;
 mod streams;
 
-pub use config::{RuntimeConfig, Store, StreamLimits};
+pub use config::{RingSize, RuntimeConfig, SocketBuffers, Store, StreamLimits, Tuning};
 pub use control_link::{ControlPort, Event, FromShard};
 pub use preflight::StartError;
 pub use shutdown::Stopped;

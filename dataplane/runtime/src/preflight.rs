@@ -10,9 +10,9 @@ use io_uring::{IoUring, Probe, opcode};
 use pharos_engine::config::Listener;
 use pharos_engine::net::Transport;
 
-use crate::config::RuntimeConfig;
+use crate::config::{RingSize, RuntimeConfig, SocketBuffers};
 use crate::doorbell::Bell;
-use crate::ring::{Ring, RingSize};
+use crate::ring::Ring;
 use crate::socket;
 
 /// What glommio wants to be allowed to lock before it starts at all.
@@ -200,7 +200,7 @@ fn kernel() -> Result<(), StartError> {
 /// One datagram to oneself by a multishot receive: the probe does not tell whether that is known.
 fn receives_multishot() -> io::Result<()> {
     let bell = Bell::new()?;
-    let socket = socket::bind_udp(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+    let socket = socket::bind_udp(SocketAddr::from(([127, 0, 0, 1], 0)), SocketBuffers::default())?;
     let address = socket.local_addr()?;
     let second = socket.try_clone()?;
     let size = RingSize { buffers: 8, sends: 1, submissions: 8 };

@@ -14,7 +14,7 @@ use pharos_storage_lmdb::Submitter;
 use socket2::Socket;
 
 use crate::clock::Clock;
-use crate::config::StreamLimits;
+use crate::config::{StreamLimits, Tuning};
 use crate::control_link::ControlLink;
 use crate::counters::Counters;
 use crate::doorbell::Bell;
@@ -23,7 +23,7 @@ use crate::guard::Lease;
 use crate::lanes::{LaneLink, Replies};
 use crate::mesh::MeshEnd;
 use crate::preflight::StartError;
-use crate::ring::{Ring, RingSize};
+use crate::ring::Ring;
 use crate::shutdown::Stop;
 use crate::streams::Streams;
 
@@ -68,6 +68,7 @@ pub(crate) struct Seat {
     pub(crate) core: Option<usize>,
     pub(crate) streams: StreamLimits,
     pub(crate) drain: Span,
+    pub(crate) tuning: Tuning,
     pub(crate) clock: Clock,
     pub(crate) stop: Arc<Stop>,
     pub(crate) bell: Arc<Bell>,
@@ -166,7 +167,7 @@ impl Seat {
                 }
             }
         }
-        let (ring, buffers) = Ring::new(datagram, &self.bell, RingSize::default())
+        let (ring, buffers) = Ring::new(datagram, &self.bell, self.tuning.ring)
             .map_err(failed("an io_uring of a shard"))?;
         let mut lanes = LaneLink::new(shard.0, lanes, self.replies, Arc::clone(&self.counters));
         for request in asked {
@@ -186,8 +187,8 @@ impl Seat {
             connect_limit: self.streams.connect,
             now,
         };
-        let Self { bell, stop, clock, drain, lease, .. } = self;
-        Driver::new(shard, engine, world, buffers, bell, stop, clock, drain, lease)
+        let Self { bell, stop, clock, drain, tuning, lease, .. } = self;
+        Driver::new(shard, engine, world, buffers, bell, stop, clock, drain, tuning, lease)
             .map_err(failed("the bell of a shard"))
     }
 }

@@ -11,18 +11,16 @@ use glommio::net::{TcpListener, TcpStream};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::address::{self, Control, Name};
+use crate::config::SocketBuffers;
 use crate::spread::Program;
 
-/// Bytes asked for in each direction of a datagram socket: about 4 000 messages of 1 KiB. The
-/// kernel gives at most `net.core.rmem_max` and `net.core.wmem_max`.
-const SOCKET_BUFFER: usize = 4 << 20;
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 1_024;
 /// Entries of an error queue read at a time: the queue is bounded by the socket's receive buffer.
 const ERRORS_PER_DRAIN: usize = 256;
 
 /// A datagram socket of one shard. All shards bind the same address (`SO_REUSEPORT`).
-pub(crate) fn bind_udp(address: SocketAddr) -> io::Result<Socket> {
+pub(crate) fn bind_udp(address: SocketAddr, buffers: SocketBuffers) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     if address.is_ipv6() {
         // The IPv4 half belongs to a listener of its own.
@@ -34,8 +32,8 @@ pub(crate) fn bind_udp(address: SocketAddr) -> io::Result<Socket> {
         report_destination(&socket, address.ip())?;
     }
     // The kernel clamps silently; `getsockopt` tells what it gave.
-    socket.set_recv_buffer_size(SOCKET_BUFFER)?;
-    socket.set_send_buffer_size(SOCKET_BUFFER)?;
+    socket.set_recv_buffer_size(buffers.receive)?;
+    socket.set_send_buffer_size(buffers.send)?;
     socket.bind(&address.into())?;
     Ok(socket)
 }
@@ -196,7 +194,7 @@ fn next_error(socket: &Socket) -> Option<(Option<SocketAddr>, i32)> {
 /// A datagram socket on loopback that behaves like one on the unspecified address.
 #[cfg(test)]
 pub(crate) fn udp_for_tests(address: SocketAddr) -> Socket {
-    let socket = bind_udp(address).expect("a free port on loopback");
+    let socket = bind_udp(address, SocketBuffers::default()).expect("a free port on loopback");
     report_destination(&socket, address.ip()).expect("an option");
     socket
 }
@@ -207,9 +205,10 @@ mod tests {
 
     #[test]
     fn a_taken_address_is_seen_although_sockets_share_ports() {
-        let first = bind_udp("127.0.0.1:0".parse().expect("an address")).expect("bound");
+        let first = bind_udp("127.0.0.1:0".parse().expect("an address"), SocketBuffers::default())
+            .expect("bound");
         let address = first.local_addr().expect("bound").as_socket().expect("IP");
-        assert!(bind_udp(address).is_ok(), "shards share");
+        assert!(bind_udp(address, SocketBuffers::default()).is_ok(), "shards share");
         let error = probe(address, false).expect_err("a stranger does not");
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
     }
@@ -227,7 +226,7 @@ mod tests {
     #[test]
     fn an_ipv6_listener_leaves_ipv4_to_another() {
         let loopback: SocketAddr = "[::1]:0".parse().expect("an address");
-        for socket in [bind_udp(loopback), listen_tcp(loopback)] {
+        for socket in [bind_udp(loopback, SocketBuffers::default()), listen_tcp(loopback)] {
             assert!(socket.expect("bound").only_v6().expect("an option"));
         }
     }

@@ -142,6 +142,7 @@ impl Program {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::SocketBuffers;
     use crate::socket;
     use std::collections::HashMap;
     use std::net::{SocketAddr, UdpSocket};
@@ -154,7 +155,7 @@ mod tests {
         let mut address: SocketAddr = "127.0.0.1:0".parse().expect("an address");
         let mut sockets = Vec::new();
         for _ in 0..SOCKETS {
-            let socket = socket::bind_udp(address).expect("bound");
+            let socket = socket::bind_udp(address, SocketBuffers::default()).expect("bound");
             address = socket.local_addr().expect("bound").as_socket().expect("IP");
             sockets.push(socket);
         }

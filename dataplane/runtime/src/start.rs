@@ -159,6 +159,7 @@ fn start_threads(
             core: config.cores.get(index % config.cores.len().max(1)).copied(),
             streams: config.streams,
             drain: config.drain,
+            tuning: config.tuning,
             clock: common.clock,
             stop: Arc::clone(&common.stop),
             bell: Arc::clone(&common.bells[index]),
@@ -230,6 +231,19 @@ fn recover(
     Ok((Some(lanes), clean))
 }
 
+/// A burst that finds no room is lost without a trace in the server.
+fn tell_of_small_buffers(socket: &Socket, asked: usize) {
+    // The kernel doubles what it was asked for, to account for its own headers.
+    let given = socket.recv_buffer_size().unwrap_or(usize::MAX) / 2;
+    if given < asked {
+        tracing::info!(
+            given,
+            asked,
+            "the kernel gives UDP sockets less buffer than asked for: net.core.rmem_max"
+        );
+    }
+}
+
 /// Bind every listener once for each shard and let them begin.
 fn bind(
     config: &RuntimeConfig,
@@ -244,7 +258,7 @@ fn bind(
         let failed = |error| StartError::Address { address, transport, owner: None, error };
         for sockets in &mut sockets {
             let socket = match transport {
-                Transport::Udp => socket::bind_udp(address),
+                Transport::Udp => socket::bind_udp(address, config.tuning.sockets),
                 Transport::Tcp => socket::listen_tcp(address),
             };
             sockets.push(socket.map_err(failed)?);
@@ -257,6 +271,10 @@ fn bind(
             let program = Program::new(u32::from(config.shards), contact_user);
             socket::attach(socket, &program).map_err(failed)?;
         }
+    }
+    let datagrams = listeners.iter().position(|listener| listener.transport == Transport::Udp);
+    if let Some(socket) = datagrams.and_then(|index| sockets.first()?.get(index)) {
+        tell_of_small_buffers(socket, config.tuning.sockets.receive);
     }
     for (shard, sockets) in sockets.into_iter().enumerate() {
         let lanes = lanes.cloned();

@@ -21,7 +21,7 @@ pub(crate) fn check(settings: &Settings, places: &Places, problems: &mut Vec<Pro
     checker.store();
     checker.aliases();
     checker.cores();
-    checker.lanes();
+    checker.sizes();
     checker.expiries();
     checker.packages();
     checker.tables();
@@ -131,17 +131,30 @@ impl Checker<'_> {
         if cores > 0 && shards > cores as u64 {
             self.refuse("shards", format!("{shards} shards do not fit on {cores} cores"));
         }
+        let runtime = &self.settings.runtime;
+        for (index, core) in runtime.lane_cores.iter().enumerate() {
+            if server.cores.contains(core) {
+                let why = format!("core {} has a shard, which a lane would hold up", core.0);
+                self.refuse(&format!("runtime.lane_cores.{index}"), why);
+            }
+        }
         if shards > 1 << server.hash_size.0 {
             let why = format!("{shards} shards need at least as many slots: raise hash_size");
             self.refuse("shards", why);
         }
     }
 
-    fn lanes(&mut self) {
-        let lanes = self.settings.storage.lanes.0;
-        if lanes != 0 && !lanes.is_power_of_two() {
-            let near = lanes.next_power_of_two();
-            self.refuse("storage.lanes", format!("{lanes} is not a power of two; {near} is"));
+    fn sizes(&mut self) {
+        let runtime = &self.settings.runtime;
+        for (name, size) in [
+            ("runtime.ring_submissions", runtime.ring_submissions.0),
+            ("runtime.receive_buffers", runtime.receive_buffers.0),
+            ("storage.lanes", self.settings.storage.lanes.0.max(1)),
+        ] {
+            if !size.is_power_of_two() {
+                let near = size.next_power_of_two();
+                self.refuse(name, format!("{size} is not a power of two; {near} is"));
+            }
         }
     }
 

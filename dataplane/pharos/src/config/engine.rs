@@ -5,7 +5,7 @@ use std::time::Duration;
 use pharos_engine::config::{BlaPresentity, PresenceConfig};
 use pharos_engine::net::ShardId;
 use pharos_engine::{Config, Span};
-use pharos_runtime::{RuntimeConfig, StreamLimits};
+use pharos_runtime::{RingSize, RuntimeConfig, SocketBuffers, StreamLimits, Tuning};
 
 use super::settings::Settings;
 use super::values::{BlaSpec, Durability, Nat, Store};
@@ -29,7 +29,11 @@ impl Settings {
         let store = match self.data_directory() {
             None => pharos_runtime::Store::Memory,
             Some(path) => {
-                pharos_runtime::Store::Lanes { directory: path.into(), options: self.lanes() }
+                let options = pharos_storage_lmdb::Options {
+                    on_thread: placement.pin_lanes(),
+                    ..self.lanes()
+                };
+                pharos_runtime::Store::Lanes { directory: path.into(), options }
             }
         };
         RuntimeConfig {
@@ -43,6 +47,26 @@ impl Settings {
                 ..StreamLimits::default()
             },
             drain: DRAIN,
+            tuning: self.tuning(placement),
+        }
+    }
+
+    /// Sizes and times of a shard's loop.
+    fn tuning(&self, placement: &Placement) -> Tuning {
+        let file = &self.runtime;
+        let spin = if placement.leaves_cores() { file.spin.0 } else { 0 };
+        Tuning {
+            spin: Span(spin * 1_000),
+            batch: file.batch.u32(),
+            ring: RingSize {
+                buffers: u16::try_from(file.receive_buffers.0).unwrap_or(u16::MAX),
+                sends: file.ring_sends.u32(),
+                submissions: file.ring_submissions.u32(),
+            },
+            sockets: SocketBuffers {
+                receive: file.socket_receive_buffer.0 as usize,
+                send: file.socket_send_buffer.0 as usize,
+            },
         }
     }
 
@@ -134,8 +158,9 @@ mod tests {
     /// And so are those of the runtime and the lanes.
     #[test]
     fn defaults_agree_with_runtime_and_lanes() {
-        let runtime = Settings::default().runtime(&Placement { shards: 1, cores: vec![] });
+        let runtime = Settings::default().runtime(&Placement::default());
         assert_eq!(runtime.streams, StreamLimits::default());
+        assert_eq!(runtime.tuning, Tuning::default());
         let (lanes, theirs) =
             (Settings::default().lanes(), pharos_storage_lmdb::Options::default());
         assert_eq!(format!("{lanes:?}"), format!("{theirs:?}"));

@@ -37,7 +37,8 @@ section! {
         hash_size: Int<1, 20> = Int(12),
         /// Shards, each a thread on a core of its own. 0 = one for each core in use.
         shards: Int<0, 1024> = Int(0),
-        /// CPU numbers to use, the first for shard 0. Empty = all that the process may run on.
+        /// CPU numbers for shards, the first for shard 0. Empty = all that the process may run on,
+        /// but for those that [runtime] names.
         cores: Vec<Int<0, 4095>> = Vec::new(),
         /// Bytes: a request of ours that is larger goes over TCP, RFC 3261 18.1.1. 0 = never.
         udp_mtu: Int<0, 65_535> = Int(1300),
@@ -69,6 +70,37 @@ section! {
         /// GiB of address space for each lane. Its file is sparse and grows as it is used; what is
         /// new is refused when four fifths are in use.
         map_size: Int<1, 16_384> = Int(64),
+    }
+}
+
+section! {
+    /// Threads and what each holds of the machine.
+    Runtime {
+        /// CPU numbers for the storage lanes, shared by all of them; never those of shards. Empty =
+        /// those that no shard has, or all when there are none.
+        lane_cores: Vec<Int<0, 4095>> = Vec::new(),
+        /// CPU numbers for metrics, health, DNS, logs and signals. Empty = those that no shard has,
+        /// or all when there are none.
+        control_cores: Vec<Int<0, 4095>> = Vec::new(),
+        /// Microseconds that a busy shard looks for more work before it sleeps; 0 = not at all. No
+        /// effect while shards have every core, since they would take it from lanes and control.
+        spin: Int<0, 1000> = Int(0),
+        /// Inputs of one kind that a shard takes in one turn.
+        batch: Int<1, 1024> = Int(64),
+        /// Submissions that a shard's ring holds between two entries of the kernel, a power of two.
+        ring_submissions: Int<8, 32_768> = Int(512),
+        /// Datagrams of a shard that the kernel may have in hand for sending; what is more is
+        /// dropped and counted.
+        ring_sends: Int<1, 32_768> = Int(1024),
+        /// Buffers of a shard that datagrams are received into, a power of two. Each is 64 KiB of
+        /// address space, and takes the memory that the largest datagram in it has touched.
+        receive_buffers: Int<8, 32_768> = Int(256),
+        /// Bytes that a UDP socket may hold for its shard; the kernel gives at most
+        /// net.core.rmem_max.
+        socket_receive_buffer: Int<4096, 1_073_741_824> = Int(4_194_304),
+        /// Bytes that a UDP socket may hold for the network; the kernel gives at most
+        /// net.core.wmem_max.
+        socket_send_buffer: Int<4096, 1_073_741_824> = Int(4_194_304),
     }
 }
 
@@ -229,8 +261,8 @@ fn default_sockets() -> Vec<Socket> {
 /// Calls `$each!(field, Type, "table")` for each table beside the top level.
 macro_rules! for_each_table {
     ($each:ident) => {
-        $each! { storage: Storage, log: Log, presence: Presence, presence_xml: PresenceXml,
-        pua: Pua, msilo: Msilo, msrp_ua: MsrpUa }
+        $each! { storage: Storage, runtime: Runtime, log: Log, presence: Presence,
+        presence_xml: PresenceXml, pua: Pua, msilo: Msilo, msrp_ua: MsrpUa }
     };
 }
 pub(crate) use for_each_table;

@@ -30,26 +30,8 @@ use connects::Connects;
 use sends::Sends;
 
 use crate::address::NAME_BYTES;
+use crate::config::RingSize;
 use crate::doorbell::Bell;
-
-/// Sizes of a ring.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct RingSize {
-    /// Provided buffers, a power of two.
-    pub(crate) buffers: u16,
-    /// Sends in flight.
-    pub(crate) sends: u32,
-    /// Submissions between two entries of the kernel.
-    pub(crate) submissions: u32,
-}
-
-impl Default for RingSize {
-    /// 256 buffers are four batches; 1 024 sends are sixteen, and a fan-out that outruns the
-    /// network is slowed by its transactions before that.
-    fn default() -> Self {
-        Self { buffers: 256, sends: 1_024, submissions: 512 }
-    }
-}
 
 /// Completions the kernel may hold back for us before it has to allocate.
 const COMPLETIONS: u32 = 4_096;
