@@ -1,5 +1,6 @@
 //! What one user agent of the world holds: its address, its transactions and all it has seen.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use pharos_engine::net::FlowId;
@@ -67,7 +68,14 @@ pub(crate) struct Agent {
     /// Requests that arrived, each once.
     pub(crate) requests: Vec<Sip>,
     pub(crate) pending: Vec<Pending>,
-    answered: Vec<(String, Option<Vec<u8>>)>,
+    /// How long it thinks about an answer.
+    pub(crate) slow: Span,
+    /// Call-IDs of which it knows nothing any more: 481.
+    pub(crate) forgotten: BTreeSet<String>,
+    /// What it answered, by method and branch; nothing yet where it is still thinking.
+    answered: BTreeMap<(String, String), Option<Vec<u8>>>,
+    /// Where in `seen` the final answer to a request of its own is, by method and branch.
+    finals: BTreeMap<(String, String), usize>,
     serial: u32,
     /// Where it began: two phones of one user give different names.
     host: SocketAddr,
@@ -89,7 +97,10 @@ impl Agent {
             seen: Vec::new(),
             requests: Vec::new(),
             pending: Vec::new(),
-            answered: Vec::new(),
+            slow: Span(0),
+            forgotten: BTreeSet::new(),
+            answered: BTreeMap::new(),
+            finals: BTreeMap::new(),
             serial: 0,
             host: address,
         }
@@ -101,35 +112,39 @@ impl Agent {
         format!("{what}{}{}at{}", self.user, self.serial, self.host.ip())
     }
 
-    /// A message has arrived; what the agent answers, if it does.
-    pub(crate) fn receive(&mut self, sip: Sip) -> Option<Vec<u8>> {
-        self.seen.push(sip.clone());
+    /// A message has arrived; what the agent answers after which time, if it does.
+    pub(crate) fn receive(&mut self, sip: Sip) -> Option<(Span, Vec<u8>)> {
+        let key = (sip.method().to_owned(), sip.branch().to_owned());
         if !sip.is_request() {
             if sip.status() >= 200 {
-                let method = sip.method();
-                self.pending.retain(|p| p.branch != sip.branch() || p.method != method);
+                self.pending.retain(|p| p.branch != key.1 || p.method != key.0);
+                self.finals.entry(key).or_insert(self.seen.len());
             }
+            self.seen.push(sip);
             return None;
         }
-        let key = format!("{} {}", sip.method(), sip.branch());
-        if let Some((_, answer)) = self.answered.iter().find(|(have, _)| *have == key) {
-            return answer.clone();
+        self.seen.push(sip.clone());
+        if let Some(answer) = self.answered.get(&key) {
+            // While it thinks, copies change nothing.
+            return answer.clone().map(|answer| (Span(0), answer)).filter(|_| self.slow == Span(0));
         }
         let answer = match &self.habit {
             _ if sip.method() == "ACK" => None,
             Habit::Silent => None,
+            _ if self.forgotten.contains(sip.header("Call-ID")) => {
+                Some(sip.answer("481 Subscription does not exist", &self.user, &[]))
+            }
             Habit::Answer(status, lines) => Some(sip.answer(status, &self.user, lines)),
         };
-        self.answered.push((key, answer.clone()));
+        self.answered.insert(key, answer.clone());
         self.requests.push(sip);
-        answer
+        answer.map(|answer| (self.slow, answer))
     }
 
     /// The final answer to the request of this branch and method, if it has come.
     pub(crate) fn final_answer(&self, branch: &str, method: &str) -> Option<&Sip> {
-        self.seen
-            .iter()
-            .find(|sip| sip.status() >= 200 && sip.branch() == branch && sip.method() == method)
+        let at = self.finals.get(&(method.to_owned(), branch.to_owned()))?;
+        self.seen.get(*at)
     }
 
     /// The timer of a request has fired: the bytes to send again, and when it fires next.

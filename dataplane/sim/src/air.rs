@@ -10,9 +10,11 @@ use pharos_engine::net::{FlowId, ListenerId, Path, ShardId, Transport};
 use pharos_engine::{Instant, Mesh, Output, Reply, Span, Wall};
 use pharos_parser::FrameError;
 
+use crate::clocks::Clocks;
 use crate::disk::Disk;
 use crate::network::Network;
 use crate::random::Random;
+use crate::sabotage::{Saboteur, Tampered};
 use crate::setup::Setup;
 use crate::wire::Wire;
 use crate::zone::Zone;
@@ -40,6 +42,8 @@ pub(crate) enum Event {
     Refused { shard: usize, listener: ListenerId, peer: SocketAddr },
     /// A user agent's retransmission timer.
     Timer { agent: usize, branch: String, method: String },
+    /// A slow user agent answers now.
+    Answer { from: SocketAddr, to: SocketAddr, flow: Option<FlowId>, bytes: Vec<u8> },
 }
 
 /// One connection, seen from the server.
@@ -63,18 +67,19 @@ pub(crate) struct Air {
     pub(crate) logs: Vec<String>,
     pub(crate) metrics: Vec<Sample>,
     pub(crate) trace: u64,
-    start: Wall,
+    pub(crate) sabotage: Option<Saboteur>,
+    pub(crate) clocks: Clocks,
+    mesh_time: Span,
+    aloud: bool,
     listeners: Vec<(Transport, SocketAddr)>,
     queue: BTreeMap<(Instant, u64, u64), Event>,
     mesh: BTreeMap<(usize, ShardId), Instant>,
     serial: u64,
-    life: u32,
+    pub(crate) life: u32,
 }
 
 /// How long a connection takes to come up, and the resolver to answer.
 const HANDSHAKE: Span = Span::millis(3);
-/// The most that a mesh message takes, nanoseconds.
-const MESH: u64 = 50_000;
 
 impl Air {
     pub(crate) fn new(setup: &Setup) -> Self {
@@ -90,7 +95,10 @@ impl Air {
             logs: Vec::new(),
             metrics: Vec::new(),
             trace: 0xcbf2_9ce4_8422_2325,
-            start: setup.wall,
+            sabotage: setup.sabotage.map(Saboteur::new),
+            clocks: Clocks::new(setup.wall),
+            mesh_time: setup.mesh_time,
+            aloud: setup.trace,
             listeners: setup.config.listeners.iter().map(|l| (l.transport, l.bound)).collect(),
             queue: BTreeMap::new(),
             mesh: BTreeMap::new(),
@@ -100,7 +108,7 @@ impl Air {
     }
 
     pub(crate) fn wall(&self) -> Wall {
-        self.start + Span(self.now.0)
+        self.clocks.wall(self.now)
     }
 
     /// Something happens at `at`. Equal times are ordered by the seed.
@@ -147,7 +155,19 @@ impl Air {
     fn log_wire(&mut self, received: bool, peer: SocketAddr, stream: bool, bytes: &[u8]) {
         self.note(bytes);
         let (at, life) = (self.now, self.life);
-        self.wire.push(Wire { at, received, peer, stream, life, bytes: bytes.into() });
+        let wire = Wire { at, received, peer, stream, life, bytes: bytes.into() };
+        if self.aloud {
+            println!("{wire}");
+        }
+        self.wire.push(wire);
+    }
+
+    /// Something happens to the process, the disk or the network that is no message.
+    pub(crate) fn tell(&mut self, what: &str) {
+        self.note(what.as_bytes());
+        if self.aloud {
+            println!("{:>12} -- {what}", crate::wire::Seconds(self.now));
+        }
     }
 
     /// A message has reached the server: the shard whose socket it came to. The kernel spreads
@@ -253,25 +273,48 @@ impl Air {
         self.at(at, Event::ToPeer { from, peer, flow: Some(flow), bytes: bytes.to_vec() });
     }
 
+    /// A message leaves the server, unless somebody is at work on the wire.
+    fn leave(&mut self, path: Path, bytes: &[u8], send: impl Fn(&mut Self, &[u8])) {
+        let life = self.life;
+        let Some(saboteur) = &mut self.sabotage else { return send(self, bytes) };
+        let Tampered { sent, answer } = saboteur.tamper(life, bytes);
+        sent.iter().for_each(|bytes| send(self, bytes));
+        if let Some(bytes) = answer {
+            self.at(self.now + Span::millis(1), Event::ToServer { path, bytes });
+        }
+    }
+
+    fn datagram(&mut self, path: Path, bytes: &[u8]) {
+        let Path { listener, peer, .. } = path;
+        self.log_wire(false, peer, false, bytes);
+        let from = self.listeners[usize::from(listener.0)].1;
+        for at in self.network.datagram(self.now, &mut self.random, (from, peer)) {
+            let bytes = bytes.to_vec();
+            self.at(at, Event::ToPeer { from, peer, flow: None, bytes });
+        }
+    }
+
     /// Do what a shard wants done.
     pub(crate) fn output(&mut self, shard: usize, output: Output<'_>) {
         match output {
-            Output::Datagram { listener, local: _, peer, bytes } => {
-                self.log_wire(false, peer, false, bytes);
-                let from = self.listeners[usize::from(listener.0)].1;
-                for at in self.network.datagram(self.now, &mut self.random, (from, peer)) {
-                    let bytes = bytes.to_vec();
-                    self.at(at, Event::ToPeer { from, peer, flow: None, bytes });
-                }
+            Output::Datagram { listener, local, peer, bytes } => {
+                let path = Path { listener, flow: None, local, peer };
+                self.leave(path, bytes, |air, bytes| air.datagram(path, bytes));
             }
             Output::Stream { flow, bytes } => {
                 assert_eq!(usize::from(flow.shard().0), shard, "another shard's connection");
-                self.write(flow, bytes);
+                let Some(open) = self.flows.get(&flow.0) else { return };
+                let (listener, peer) = (open.listener, open.peer);
+                let local = self.listeners[usize::from(listener.0)].1.ip();
+                let path = Path { listener, flow: Some(flow), local, peer };
+                self.leave(path, bytes, |air, bytes| air.write(flow, bytes));
             }
             Output::Connect { flow, listener, transport: _, peer } => {
                 let opening = Some(Vec::new());
                 self.flows.insert(flow.0, Flow { peer, listener, opening });
-                self.at(self.now + HANDSHAKE, Event::Connected { flow, peer, listener });
+                let way = (self.listeners[usize::from(listener.0)].1, peer);
+                let begin = self.network.cut_until(self.now, way).unwrap_or(self.now);
+                self.at(begin + HANDSHAKE, Event::Connected { flow, peer, listener });
             }
             Output::Close { flow } => {
                 let at = self.now + HANDSHAKE;
@@ -279,7 +322,8 @@ impl Air {
             }
             Output::Mesh { shard: to, message } => {
                 let last = self.mesh.entry((shard, to)).or_default();
-                let at = (self.now + Span(self.random.below(MESH))).max(*last + Span(1));
+                let at =
+                    (self.now + Span(self.random.below(self.mesh_time.0))).max(*last + Span(1));
                 *last = at;
                 self.at(at, Event::Mesh { shard: to, message });
             }

@@ -2,8 +2,10 @@
 
 use pharos_engine::{Instant, Span};
 use pharos_storage::memory::{Faults, MemoryLane};
-use pharos_storage::{Kind, Object, ObjectId, Reply, Request, StoreError, lane_of};
+use pharos_storage::{Kind, Object, ObjectId, Op, Reply, Request, StoreError, lane_of};
 
+use crate::random::Random;
+use crate::sabotage::Sabotage;
 use crate::setup::Setup;
 
 /// All lanes of the data directory.
@@ -11,9 +13,13 @@ use crate::setup::Setup;
 pub struct Disk {
     lanes: Vec<MemoryLane>,
     faults: Faults,
+    /// Replies that come at once.
     refused: Vec<(usize, Reply)>,
     pub(crate) now: Instant,
-    crashes: u64,
+    random: Random,
+    sabotage: Option<Sabotage>,
+    /// The lanes before the last commit, where that is going to be lost.
+    before: Vec<MemoryLane>,
 }
 
 /// An object as it is read back at start.
@@ -37,7 +43,15 @@ impl Disk {
         let faults = Faults { delay, ..Faults::default() };
         let lane = |index| MemoryLane::new(seed.wrapping_add(index), faults);
         let lanes = (0..setup.lanes as u64).map(lane).collect();
-        Self { lanes, faults, refused: Vec::new(), now: Instant(0), crashes: 0 }
+        Self {
+            lanes,
+            faults,
+            refused: Vec::new(),
+            now: Instant(0),
+            random: Random::new(!seed),
+            sabotage: setup.sabotage,
+            before: Vec::new(),
+        }
     }
 
     /// The next commit of every lane ends so.
@@ -57,6 +71,11 @@ impl Disk {
         self.lanes.iter_mut().for_each(|lane| lane.set_faults(self.faults));
     }
 
+    /// A lane has failed for good and answers only after the next start.
+    pub fn is_closed(&self) -> bool {
+        self.lanes.iter().any(MemoryLane::is_closed)
+    }
+
     /// How many objects of a kind it holds.
     pub fn count(&self, kind: Kind) -> usize {
         self.objects().iter().filter(|object| object.kind == kind).count()
@@ -64,6 +83,7 @@ impl Disk {
 
     pub(crate) fn submit(&mut self, now: Instant, shard: usize, request: Request) {
         self.now = now;
+        let Some(request) = self.sabotaged(shard, request) else { return };
         let lanes = u16::try_from(self.lanes.len()).expect("few lanes");
         let lane = usize::from(lane_of(request.hash, lanes));
         let origin = u16::try_from(shard).expect("few shards");
@@ -84,6 +104,9 @@ impl Disk {
     /// The replies that are due.
     pub(crate) fn replies(&mut self, now: Instant) -> Vec<(usize, Reply)> {
         self.now = now;
+        if self.sabotage == Some(Sabotage::LoseAcknowledged) {
+            self.before.clone_from(&self.lanes);
+        }
         let mut due = std::mem::take(&mut self.refused);
         for lane in &mut self.lanes {
             lane.advance(now.0, |shard, reply| due.push((shard.into(), reply)));
@@ -100,12 +123,41 @@ impl Disk {
         }
     }
 
-    /// The process dies. Every other time the commit under way had reached the disk.
+    /// The process dies. In one of two cases the commit under way had reached the disk.
     pub(crate) fn crash(&mut self) {
-        self.crashes += 1;
         self.refused.clear();
-        let landed = self.crashes.is_multiple_of(2);
-        self.lanes.iter_mut().for_each(|lane| lane.crash(landed));
+        if !self.before.is_empty() {
+            self.lanes = std::mem::take(&mut self.before);
+        }
+        for lane in &mut self.lanes {
+            lane.crash(self.random.chance(50));
+        }
+    }
+
+    /// The request as the lanes get it, when the world breaks a promise of theirs.
+    fn sabotaged(&mut self, shard: usize, mut request: Request) -> Option<Request> {
+        match self.sabotage {
+            Some(Sabotage::AnswerBeforeCommit) => {
+                let token = request.token.take();
+                self.refused.extend(token.map(|token| (shard, Reply { token, result: Ok(()) })));
+            }
+            Some(Sabotage::NeverWrite) => {
+                let token = request.token.take();
+                self.refused.extend(token.map(|token| (shard, Reply { token, result: Ok(()) })));
+                return None;
+            }
+            Some(Sabotage::KeepForgotten) => {
+                let forgets = |op: &Op| matches!(op, Op::Forget { .. } | Op::Remove { .. });
+                if request.ops.iter().all(forgets) {
+                    let token = request.token.take();
+                    let done = token.map(|token| (shard, Reply { token, result: Ok(()) }));
+                    self.refused.extend(done);
+                    return None;
+                }
+            }
+            _ => {}
+        }
+        Some(request)
     }
 
     pub(crate) fn objects(&self) -> Vec<Kept> {

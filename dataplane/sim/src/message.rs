@@ -38,6 +38,11 @@ impl Sip {
         Self { at, from, stream, start, headers, body: body.to_owned() }
     }
 
+    /// The first line.
+    pub fn start(&self) -> &str {
+        &self.start
+    }
+
     /// The status of a response, 0 of a request.
     pub fn status(&self) -> u16 {
         let Some(rest) = self.start.strip_prefix("SIP/2.0 ") else { return 0 };
@@ -98,6 +103,13 @@ impl Sip {
     /// The branch of the top Via.
     pub fn branch(&self) -> &str {
         self.parameter("Via", "branch").unwrap_or_default()
+    }
+
+    /// The dialog as Call-ID and both tags, the same whichever side sends a request and for its
+    /// answer.
+    pub fn dialog(&self) -> String {
+        let tag = |header| self.parameter(header, "tag").unwrap_or_default();
+        format!("{} {} {}", self.header("Call-ID"), tag("From"), tag("To"))
     }
 
     /// The SIP-ETag of a response.

@@ -1,7 +1,8 @@
-//! The network between the server and its peers: delay, and on demand loss, copies and overtaking.
+//! The network between the server and its peers: delay, and on demand loss, copies, overtaking and
+//! cuts.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use pharos_engine::{Instant, Span};
 
@@ -18,12 +19,25 @@ pub struct Faults {
     pub late: u8,
 }
 
+/// Which ways between the server and a peer are cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// Neither hears the other.
+    Both,
+    /// The server hears nothing of the peer.
+    ToServer,
+    /// The peer hears nothing of the server.
+    FromServer,
+}
+
 /// Delay and faults. Between two addresses datagrams keep their order unless one is late.
 #[derive(Debug)]
 pub(crate) struct Network {
     /// What goes wrong now.
     pub(crate) faults: Faults,
     last: BTreeMap<(SocketAddr, SocketAddr), Instant>,
+    /// Ways on which nothing comes through, and until when.
+    cuts: BTreeMap<(IpAddr, IpAddr), Instant>,
 }
 
 /// Shortest way between two hosts.
@@ -36,7 +50,22 @@ const LATE: u64 = 50_000_000;
 impl Network {
     /// A network with these faults.
     pub(crate) const fn new(faults: Faults) -> Self {
-        Self { faults, last: BTreeMap::new() }
+        Self { faults, last: BTreeMap::new(), cuts: BTreeMap::new() }
+    }
+
+    /// Nothing goes from one host to the other until then.
+    pub(crate) fn cut(&mut self, from: IpAddr, to: IpAddr, until: Instant) {
+        self.cuts.insert((from, to), until);
+    }
+
+    /// All cuts are over.
+    pub(crate) fn heal(&mut self) {
+        self.cuts.clear();
+    }
+
+    /// When the cut of this way is over, if there is one.
+    pub(crate) fn cut_until(&self, now: Instant, way: (SocketAddr, SocketAddr)) -> Option<Instant> {
+        self.cuts.get(&(way.0.ip(), way.1.ip())).copied().filter(|until| *until > now)
     }
 
     /// When the copies of a datagram sent now arrive: none, one or two times.
@@ -46,6 +75,9 @@ impl Network {
         random: &mut Random,
         way: (SocketAddr, SocketAddr),
     ) -> Vec<Instant> {
+        if self.cut_until(now, way).is_some() {
+            return Vec::new();
+        }
         let copies = match (random.chance(self.faults.loss), random.chance(self.faults.duplicate)) {
             (true, _) => 0,
             (false, false) => 1,
@@ -66,15 +98,18 @@ impl Network {
         self.stream(now, random, way)
     }
 
-    /// When a message on a stream arrives: never before the one sent before it.
+    /// When a message on a stream arrives: never before the one sent before it. A cut delays it,
+    /// since the sender's kernel tries again.
     pub(crate) fn stream(
         &mut self,
         now: Instant,
         random: &mut Random,
         way: (SocketAddr, SocketAddr),
     ) -> Instant {
+        let cut = self.cut_until(now, way);
         let last = self.last.entry(way).or_default();
-        let at = (now + DELAY + Span(random.below(JITTER))).max(*last + Span(1));
+        let begin = cut.unwrap_or(now);
+        let at = (begin + DELAY + Span(random.below(JITTER))).max(*last + Span(1));
         *last = at;
         at
     }
@@ -109,5 +144,17 @@ mod tests {
         assert!(all.iter().any(Vec::is_empty) && all.iter().any(|copies| copies.len() == 2));
         let flat: Vec<Instant> = all.into_iter().flatten().collect();
         assert!(!flat.is_sorted(), "some are overtaken");
+    }
+
+    #[test]
+    fn a_cut_loses_datagrams_and_delays_streams() {
+        let (mut network, mut random) = (Network::new(Faults::default()), Random::new(3));
+        let ((from, to), end) = (way(1), Instant(1_000_000_000));
+        network.cut(from.ip(), to.ip(), end);
+        assert_eq!(network.datagram(Instant(0), &mut random, (from, to)), []);
+        assert_eq!(network.datagram(Instant(0), &mut random, (to, from)).len(), 1, "one way only");
+        assert!(network.stream(Instant(0), &mut random, (from, to)) > end);
+        network.heal();
+        assert_eq!(network.datagram(Instant(0), &mut random, (from, to)).len(), 1);
     }
 }

@@ -86,6 +86,16 @@ impl Phone {
         self.agent(|agent| agent.habit = Habit::Silent);
     }
 
+    /// Think so long about every answer from now on.
+    pub fn thinks(&self, span: Span) {
+        self.agent(|agent| agent.slow = span);
+    }
+
+    /// Know nothing of the dialogs with this Call-ID any more, as after a restart.
+    pub fn forgets(&self, call_id: &str) {
+        self.agent(|agent| agent.forgotten.extend([call_id.to_owned()]));
+    }
+
     /// Take no connections from now on.
     pub fn refuses_connections(&self) {
         self.agent(|agent| agent.door = Door::Closed);

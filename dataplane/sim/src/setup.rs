@@ -8,6 +8,7 @@ use pharos_engine::{Span, Wall};
 
 use crate::network::Faults;
 use crate::random::Random;
+use crate::sabotage::Sabotage;
 
 /// The server's address; every host of the world lives in 192.0.2.0/24 (RFC 5737).
 pub const SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
@@ -25,6 +26,12 @@ pub struct Setup {
     pub faults: Faults,
     /// How long a lane takes to commit (500 us).
     pub commit_time: Span,
+    /// The longest that a message from shard to shard takes (50 us).
+    pub mesh_time: Span,
+    /// Print what passes while it passes.
+    pub trace: bool,
+    /// The promise that the surroundings break, for tests of the checkers (none).
+    pub sabotage: Option<Sabotage>,
     /// What the shards are told. Shard, seed and first object are filled in at each start.
     pub config: Config,
     /// Wall clock at the begin.
@@ -62,6 +69,9 @@ impl Default for Setup {
             lanes: 1,
             faults: Faults::default(),
             commit_time: Span(500_000),
+            mesh_time: Span(50_000),
+            trace: false,
+            sabotage: None,
             config,
             // 2026-01-01T00:00:00Z
             wall: Wall(1_767_225_600_000),

@@ -4,15 +4,20 @@
 //! out. It is the runtime's loop with everything around it replaced; the engine cannot tell.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 
+use pharos_engine::counters::Sample;
+use pharos_engine::net::{FlowId, ListenerId};
 use pharos_engine::{Command, Input, Instant, Now, Shard, Span, Wall};
 
 use crate::agent::{Agent, Door, TIMER_F};
 use crate::air::{Air, Event};
+use crate::history::{History, Turn};
 use crate::message::Sip;
+use crate::network::Cut;
 use crate::phone::Phone;
 use crate::setup::{SERVER, Setup};
 use crate::wire::Wire;
@@ -35,6 +40,9 @@ pub(crate) struct Inner {
     ticked: Vec<Instant>,
     boot: Instant,
     steps: u64,
+    /// What became of the process and its clock.
+    turns: Vec<(Instant, Turn)>,
+    drained: bool,
 }
 
 impl World {
@@ -49,6 +57,8 @@ impl World {
             ticked: Vec::new(),
             boot: Instant(0),
             steps: 0,
+            turns: Vec::new(),
+            drained: false,
             setup,
         };
         inner.start(true);
@@ -151,7 +161,9 @@ impl World {
         }
         let drained = || self.0.borrow().shards.iter().all(Shard::is_drained);
         assert!(self.drive_until(Span::seconds(60), drained), "the shards do not drain");
-        self.0.borrow_mut().air.disk.sync();
+        let mut inner = self.0.borrow_mut();
+        inner.air.disk.sync();
+        inner.drained = true;
     }
 
     /// Change the world in the middle of a scenario: faults, disk, configuration of the next start.
@@ -159,14 +171,50 @@ impl World {
         change(&mut self.0.borrow_mut().air.network.faults);
     }
 
+    /// Cut the way between the server and this phone for a while.
+    pub fn cut(&self, phone: &Phone, cut: Cut, span: Span) {
+        let host = phone.address().ip();
+        let mut inner = self.0.borrow_mut();
+        let until = inner.air.now + span;
+        inner.air.tell(&format!("{host} is cut off, {cut:?}, for {} ms", span.as_millis()));
+        if cut != Cut::FromServer {
+            inner.air.network.cut(host, SERVER, until);
+        }
+        if cut != Cut::ToServer {
+            inner.air.network.cut(SERVER, host, until);
+        }
+    }
+
+    /// Every way is open again.
+    pub fn heal(&self) {
+        let mut inner = self.0.borrow_mut();
+        inner.air.tell("no cuts any more");
+        inner.air.network.heal();
+    }
+
+    /// Somebody sets the wall clock of the server's host forward, or back.
+    pub fn jump(&self, milliseconds: i64) {
+        let mut inner = self.0.borrow_mut();
+        inner.air.tell(&format!("the wall clock jumps by {milliseconds} ms"));
+        inner.air.clocks.jump(milliseconds);
+        let at = inner.air.now;
+        inner.turns.push((at, Turn::Jumped(milliseconds)));
+    }
+
+    /// What the whole run shows to those who check it.
+    pub fn history(&self) -> History {
+        let inner = self.0.borrow();
+        let loss = match inner.setup.config.commit {
+            true => Span(0),
+            false => Span::seconds(inner.setup.config.update_period.into()),
+        };
+        let offset = Span::seconds(inner.setup.config.presence.expires_offset.into());
+        History::new(&inner.air.wire, &inner.turns, loss, offset)
+    }
+
     /// Change the configuration that counts from the next start on.
     pub fn configure(&self, change: impl FnOnce(&mut Setup)) {
         change(&mut self.0.borrow_mut().setup);
-    }
-
-    /// What is answered is stored: `durability` is `commit`, not `periodic`.
-    pub fn is_durable(&self) -> bool {
-        self.0.borrow().setup.config.commit
     }
 
     /// Change the names of the world.
@@ -186,6 +234,32 @@ impl World {
         self.0.borrow().air.wire.clone()
     }
 
+    /// All gauges that are not zero, with their sum over the shards.
+    pub fn gauges(&self) -> Vec<(&'static str, u64)> {
+        let mut sums = BTreeMap::new();
+        for sample in self.samples().iter().filter(|sample| !sample.counter) {
+            *sums.entry(sample.name).or_default() += sample.value;
+        }
+        sums.into_iter().filter(|(_, value)| *value > 0).collect()
+    }
+
+    fn samples(&self) -> Vec<Sample> {
+        let mut inner = self.0.borrow_mut();
+        inner.air.metrics.clear();
+        for shard in 0..inner.shards.len() {
+            inner.hand(shard, Input::Command { id: 1, command: Command::Metrics });
+        }
+        std::mem::take(&mut inner.air.metrics)
+    }
+
+    /// What the engine says of itself must be true of every shard.
+    ///
+    /// # Panics
+    /// When it is not.
+    pub fn check(&self) {
+        self.0.borrow().shards.iter().for_each(Shard::check);
+    }
+
     /// Lines that the shards logged.
     pub fn logs(&self) -> Vec<String> {
         self.0.borrow().air.logs.clone()
@@ -198,16 +272,11 @@ impl World {
 
     /// The sum over all shards of a counter or gauge, of all its labels or of one.
     pub fn metric(&self, name: &str, label: Option<&str>) -> u64 {
-        let mut inner = self.0.borrow_mut();
-        inner.air.metrics.clear();
-        for shard in 0..inner.shards.len() {
-            inner.hand(shard, Input::Command { id: 1, command: Command::Metrics });
-        }
-        let wanted = |sample: &&pharos_engine::counters::Sample| {
+        let wanted = |sample: &&Sample| {
             let labelled = sample.label.map(|(_, value)| value);
             sample.name == name && (label.is_none() || label == labelled)
         };
-        inner.air.metrics.iter().filter(wanted).map(|sample| sample.value).sum()
+        self.samples().iter().filter(wanted).map(|sample| sample.value).sum()
     }
 }
 
@@ -227,6 +296,9 @@ impl Inner {
     fn kill(&mut self) {
         self.shards.clear();
         self.air.crash();
+        self.air.tell("the process is gone");
+        self.turns.push((self.air.now, Turn::Died { clean: self.drained }));
+        self.drained = false;
         for agent in &mut self.agents {
             agent.flow = None;
         }
@@ -235,6 +307,10 @@ impl Inner {
     /// Build the shards anew from what the disk holds.
     fn start(&mut self, clean: bool) {
         self.boot = self.air.now;
+        self.air.clocks.boot();
+        let Setup { shards, config, .. } = &self.setup;
+        let hash_size = config.hash_size;
+        self.air.tell(&format!("the process starts, {shards} shards, hash_size {hash_size}"));
         let highest = self.air.disk.highest();
         let now = self.clock();
         for index in 0..self.setup.shards {
@@ -269,7 +345,9 @@ impl Inner {
         let Some(at) = earliest.filter(|at| *at <= end) else { return false };
         self.air.now = self.air.now.max(at);
         if commit == Some(at) {
-            for (shard, reply) in self.air.disk.replies(self.air.now) {
+            let replies = self.air.disk.replies(self.air.now);
+            self.air.clocks.committed(self.air.now);
+            for (shard, reply) in replies {
                 self.hand(shard, Input::Stored { token: reply.token, result: reply.result });
             }
         } else if event == Some(at) {
@@ -315,6 +393,9 @@ impl Inner {
                 }
             }
             Event::ToPeer { from, peer, flow, bytes } => {
+                if flow.is_some_and(|flow| !self.air.flows.contains_key(&flow.0)) {
+                    return;
+                }
                 let sip = Sip::read(self.air.now, from, flow.is_some(), &bytes);
                 self.deliver(peer, flow, sip);
             }
@@ -336,11 +417,12 @@ impl Inner {
                 self.hand(shard, Input::Unreachable { listener, peer });
             }
             Event::Timer { agent, branch, method } => self.retransmit(agent, &branch, &method),
+            Event::Answer { from, to, flow, bytes } => self.air.send(from, to, flow, bytes),
         }
     }
 
     /// A message reaches the user agent at this address; its answer goes the same way back.
-    fn deliver(&mut self, peer: SocketAddr, flow: Option<pharos_engine::net::FlowId>, sip: Sip) {
+    fn deliver(&mut self, peer: SocketAddr, flow: Option<FlowId>, sip: Sip) {
         let from = sip.from;
         let Some(agent) = self.agents.iter_mut().find(|agent| agent.address == peer) else {
             return;
@@ -348,17 +430,17 @@ impl Inner {
         if agent.refuses && flow.is_none() {
             return self.air.refuse(from, peer);
         }
-        if let Some(answer) = agent.receive(sip) {
-            self.air.send(peer, from, flow, answer);
+        match agent.receive(sip) {
+            Some((Span(0), answer)) => self.air.send(peer, from, flow, answer),
+            Some((delay, bytes)) => {
+                let at = self.air.now + delay;
+                self.air.at(at, Event::Answer { from: peer, to: from, flow, bytes });
+            }
+            None => {}
         }
     }
 
-    fn connected(
-        &mut self,
-        flow: pharos_engine::net::FlowId,
-        peer: SocketAddr,
-        listener: pharos_engine::net::ListenerId,
-    ) {
+    fn connected(&mut self, flow: FlowId, peer: SocketAddr, listener: ListenerId) {
         let shard = usize::from(flow.shard().0);
         match self.agents.iter().find(|agent| agent.address == peer).map(|agent| agent.door) {
             Some(Door::Open) => {
@@ -396,7 +478,7 @@ impl Inner {
     }
 
     /// The connection that a user agent sends on, opened when it has none; `None` = datagrams.
-    pub(crate) fn line(&mut self, index: usize) -> Option<pharos_engine::net::FlowId> {
+    pub(crate) fn line(&mut self, index: usize) -> Option<FlowId> {
         let agent = &mut self.agents[index];
         if !agent.tcp {
             return None;

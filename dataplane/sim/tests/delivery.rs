@@ -31,7 +31,7 @@ fn hundreds_of_watchers_hear_it_once() {
     world.advance(MINUTE);
     assert!(watches.iter().all(|watch| watch.notifies().len() == 2));
     assert_eq!(world.metric("presence_fan_outs", None), 0);
-    check::all(&world.wire());
+    check::all(&world.history());
 }
 
 /// News that comes while older news is still going out reaches everybody.
@@ -46,7 +46,7 @@ fn news_during_a_fan_out_reaches_everybody() {
     }
     world.advance(Span::seconds(5));
     assert!(watches.iter().all(|watch| watch.last().body.contains("third")));
-    check::all(&world.wire());
+    check::all(&world.history());
 }
 
 /// At most 256 NOTIFYs are under way to one destination; the others wait for it, and nobody else
@@ -129,7 +129,7 @@ fn a_refused_reservation_is_tried_again() {
     world.disk(|disk| disk.next_commit(Err(pharos_storage::StoreError::Full)));
     let state = watch.next(Span::seconds(10)).expect("the state after the crash");
     assert!(state.body.contains("open"), "{state}");
-    check::all(&world.wire());
+    check::all(&world.history());
 }
 
 /// RFC 6665 4.2.2: 503 without Retry-After is no reason to end; the state comes later.

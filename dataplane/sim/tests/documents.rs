@@ -52,7 +52,7 @@ fn two_devices_are_one_document() {
     let rest = watch.notify();
     assert!(rest.body.contains("desk") && !rest.body.contains("mobile"), "{rest}");
     watch.quiet(MINUTE);
-    check::all(&world.wire());
+    check::all(&world.history());
 }
 
 /// C35, C77, C122: the last publication ends, by itself or by hand: one NOTIFY, closed. Who comes
@@ -139,7 +139,7 @@ fn dialog_changes_unite() {
     let mut both = shown(&united);
     both.sort();
     assert_eq!(both, [("a".into(), "terminated".into()), ("b".into(), "early".into())]);
-    check::all(&world.wire());
+    check::all(&world.history());
 }
 
 /// RFC 4235: the dialogs of a publication that ends are over for its watchers.
@@ -211,7 +211,7 @@ fn ringing_shows_in_presence() {
     call.remove().expect(200);
     let gone = watch.notify();
     assert!(gone.body.contains("closed"), "{gone}");
-    check::all(&world.wire());
+    check::all(&world.history());
 }
 
 /// C16: Polycom's remote target is put right for dialog;sla, and left alone with the parameter off.

@@ -160,7 +160,7 @@ fn run(seed: u64) {
         let left = world.disk(|disk| disk.count(kind));
         assert_eq!(left, 0, "{kind:?} left in the store with seed {seed}");
     }
-    check::all(&world.wire());
+    check::all(&world.history());
 }
 
 /// Rows C83, C120: nothing grows without end.

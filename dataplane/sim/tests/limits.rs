@@ -52,7 +52,7 @@ fn a_flood_on_one_presentity_is_bounded() {
     assert_eq!(taken + refused, 60, "{statuses:?}");
     assert!(taken >= 16 && refused > 0, "{statuses:?}");
     assert_eq!(world.disk(|disk| disk.count(Kind::Publication)), taken);
-    check::all(&world.wire());
+    check::all(&world.history());
 }
 
 /// Architecture section 5: a slow lane is told before memory is taken.

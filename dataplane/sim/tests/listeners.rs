@@ -33,7 +33,7 @@ fn a_dialog_stays_with_its_listener() {
     assert_eq!(notify.contact(), "sip:presence@192.0.2.1:5070");
     world.crash();
     assert_eq!(watch.next(MINUTE).expect("the state after a crash").from, second);
-    check::all(&world.wire());
+    check::all(&world.history());
 }
 
 /// `advertise`: what others see of a listener behind an address translation.
@@ -72,7 +72,7 @@ fn ipv6_is_served_like_ipv4() {
     assert!(notify.header("Via").contains("[2001:db8::1]:5060"), "{notify}");
     world.crash();
     assert!(watch.next(MINUTE).expect("the state after a crash").body.contains("open"));
-    check::all(&world.wire());
+    check::all(&world.history());
 }
 
 /// A presentity of an address literal is one too.

@@ -49,7 +49,7 @@ fn while_one_is_in_flight_the_newest_waits() {
     // The silent one is a known transaction to the phone: it stays silent until Timer F, and that
     // ends the subscription (C18).
     watch.quiet(Span::seconds(40));
-    check::all(&world.wire());
+    check::all(&world.history());
 }
 
 /// C118: an answer that comes late lets the newest state through.
@@ -70,7 +70,7 @@ fn a_late_answer_lets_the_newest_through() {
     let next = watch.notify();
     assert!(next.body.contains("three"), "{next}");
     watch.quiet(MINUTE);
-    check::all(&world.wire());
+    check::all(&world.history());
 }
 
 /// One dead watcher delays no other.
@@ -198,7 +198,7 @@ fn a_watcher_on_tcp_is_notified_on_its_connection() {
     assert!(watch.notify().stream);
     note(&card, "again");
     assert!(watch.notify().stream);
-    check::all(&world.wire());
+    check::all(&world.history());
 }
 
 /// C119: when that connection is gone a new one is made.

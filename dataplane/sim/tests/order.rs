@@ -39,7 +39,7 @@ fn an_unsubscribe_during_a_notify_ends_after_it() {
     let last = watch.notify();
     assert_eq!((last.state(), last.reason()), ("terminated", "timeout"));
     watch.quiet(MINUTE);
-    check::all(&world.wire());
+    check::all(&world.history());
 }
 
 /// Row C120: so does the last NOTIFY of one that ran out.
@@ -58,7 +58,7 @@ fn an_end_by_time_during_a_notify_comes_after_it() {
     watch.refresh(600).expect(481);
     answer(&bob, &slow);
     assert_eq!(watch.notify().reason(), "timeout");
-    check::all(&world.wire());
+    check::all(&world.history());
 }
 
 /// A refresh during a NOTIFY is answered at once; its own NOTIFY has the newest state.
@@ -74,7 +74,7 @@ fn a_refresh_during_a_notify_is_answered_at_once() {
     answer(&bob, &slow);
     assert!(watch.notify().body.contains("newest"));
     watch.quiet(MINUTE);
-    check::all(&world.wire());
+    check::all(&world.history());
 }
 
 /// RFC 6665 4.4.1: the 2xx of a NOTIFY moves the remote target too.
@@ -116,7 +116,7 @@ fn a_popular_presentity_starves_nobody() {
         let shown = notifies.iter().filter(|sip| sip.body.contains("last")).count();
         assert_eq!(shown, 50, "{}", watcher.aor());
     }
-    check::one_notify_in_flight(&world.wire());
+    check::one("flight", &world.history());
 }
 
 /// Nothing changes for the watchers of a presentity when another of the same name elsewhere does.

@@ -23,7 +23,7 @@ fn dialog_state_is_full_and_then_partial() {
     let second = watch.notify();
     assert!(second.body.contains("confirmed"), "{second}");
     assert_eq!(version(&second), version(&first) + 1);
-    check::all(&world.wire());
+    check::all(&world.history());
 }
 
 /// RFC 4235 3.7.1: the state of a dialog does not go back.

@@ -82,7 +82,7 @@ fn settle(world: &World, watch: &Subscription, element: &str) -> usize {
     let mut full = Known::default();
     full.take(&last, element);
     assert_eq!(told.items, full.items, "told by parts, and at once:\n{last}");
-    check::notifies_rise(&world.wire());
+    check::one("rising", &world.history());
     parts
 }
 

@@ -15,7 +15,7 @@ fn an_initial_publication_gets_a_tag_and_a_time() {
     assert_eq!(card.ok.expires(), Some(3600));
     assert!(!card.etag().is_empty());
     assert_eq!(world.disk(|disk| disk.count(Kind::Publication)), 1);
-    check::all(&world.wire());
+    check::all(&world.history());
 }
 
 /// C78: an entity-tag carries 128 bits that nobody can guess, and no two are alike.
@@ -61,7 +61,7 @@ fn a_modification_reaches_every_watcher() {
     card.modify(&pidf("alice", "phone", "closed")).expect(200);
     assert_ne!(card.etag(), first);
     watches.iter().for_each(|watch| assert!(watch.notify().body.contains("closed")));
-    check::all(&world.wire());
+    check::all(&world.history());
 }
 
 /// C77, C35, C122, RFC 3903 4.5: removal tells the watchers once, with a closed document.
@@ -250,7 +250,7 @@ fn nothing_is_said_before_the_commit() {
     alice.answer(&request).expect("an answer").expect(200);
     watch.quiet(MINUTE);
     assert_eq!(world.disk(|disk| disk.count(Kind::Publication)), 1);
-    check::all(&world.wire());
+    check::all(&world.history());
 }
 
 /// C80: a commit that failed is 503, nobody hears of the document, and the next try works.
@@ -324,7 +324,7 @@ fn a_burst_ends_with_the_last_state() {
     }
     world.settle();
     assert!(watch.last().body.contains("round 9"));
-    check::all(&world.wire());
+    check::all(&world.history());
 }
 
 /// C121: two devices are composed, the newest first; duplicates by id are shown once.

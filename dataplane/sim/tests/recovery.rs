@@ -43,7 +43,7 @@ fn what_ended_while_down_is_told_at_the_start() {
     let offline = long.next(MINUTE).expect("the offline NOTIFY");
     assert!(offline.body.contains("<basic>closed</basic>"), "{offline}");
     assert_eq!(offline.state(), "active");
-    check::all(&world.wire());
+    check::all(&world.history());
 }
 
 /// C114: after a crash each dialog gets one full state, with a higher CSeq and version.
@@ -63,7 +63,7 @@ fn after_a_crash_every_watcher_gets_one_full_state() {
     watch.quiet(MINUTE);
     watch.refresh(600).expect(200);
     watch.notify();
-    check::all(&world.wire());
+    check::all(&world.history());
 }
 
 /// A clean stop sends none, and goes on where it was.
@@ -80,7 +80,7 @@ fn after_a_clean_stop_nobody_is_told() {
     assert!(watch.notify().body.contains("closed"));
     watch.end().expect(200);
     assert_eq!(watch.notify().state(), "terminated");
-    check::all(&world.wire());
+    check::all(&world.history());
 }
 
 /// Architecture section 5, repeats: the retransmission of an acknowledged request gets the same
@@ -106,7 +106,7 @@ fn a_retransmission_over_a_crash_gets_the_same_answer() {
     assert_eq!(answers[1].parameter("To", "tag"), Some(watch.to_tag()));
     assert_eq!(world.disk(|disk| disk.count(Kind::Publication)), 1);
     assert_eq!(world.disk(|disk| disk.count(Kind::Subscription)), 1);
-    check::all(&world.wire());
+    check::all(&world.history());
 }
 
 /// So does that of a refresh, a modification and a removal, which name a tag that is gone.
@@ -130,7 +130,7 @@ fn repeats_of_every_change_are_known_after_a_crash() {
         assert_eq!((repeat.status(), repeat.etag()), (200, first.etag()), "{what}");
         assert_eq!(repeat.expires(), first.expires(), "{what}");
     }
-    check::all(&world.wire());
+    check::all(&world.history());
 }
 
 /// And of the end of a subscription.
@@ -170,7 +170,7 @@ fn a_crash_before_the_answer_is_healed_by_retransmission() {
         assert_eq!(world.disk(|disk| disk.count(Kind::Publication)), 1, "after {delay} ms");
         let body = bob.subscribe("alice", "presence").notify().body;
         assert_eq!(body.matches("<tuple").count(), 1, "{body}");
-        check::all(&world.wire());
+        check::all(&world.history());
     }
 }
 
@@ -193,7 +193,7 @@ fn shards_may_change_over_a_restart() {
             assert!(watch.notify().body.contains(&note));
         }
     }
-    check::all(&world.wire());
+    check::all(&world.history());
 }
 
 /// In periodic mode a crash may lose the last period, a clean stop loses nothing.
@@ -212,7 +212,7 @@ fn periodic_mode_keeps_all_over_a_clean_stop() {
     card.refresh().expect(200);
     let state = watch.next(MINUTE).expect("the state after a crash");
     assert!(state.body.contains("closed"), "{state}");
-    check::notifies_rise(&world.wire());
+    check::one("rising", &world.history());
 }
 
 /// `restart_notify_rate`: the states after a crash are paced.
@@ -249,7 +249,7 @@ fn cseq_never_goes_back_over_many_crashes() {
     world.advance(MINUTE);
     watch.refresh(600).expect(200);
     world.settle();
-    check::all(&world.wire());
+    check::all(&world.history());
 }
 
 /// Row C61: a dialog comes back whole: its Event id, its route set, its connection-less watcher.
@@ -274,7 +274,7 @@ fn a_dialog_comes_back_whole() {
     assert_eq!(routed.len(), before + 1);
     assert_eq!(routed[before].header("Route"), route);
     assert!(carol.requests().is_empty());
-    check::all(&world.wire());
+    check::all(&world.history());
 }
 
 /// Rows C62, C64: pending stays pending and waiting stays waiting.

@@ -26,7 +26,7 @@ fn every_number_of_shards_serves_the_same() {
             assert_eq!(watch.notify().state(), "terminated");
             watch.refresh(600).expect(481);
         }
-        check::all(&world.wire());
+        check::all(&world.history());
     }
 }
 
@@ -45,7 +45,7 @@ fn every_number_of_shards_serves_tcp() {
             let notify = watch.notify();
             assert!(notify.stream && notify.body.contains("open"), "{notify}");
         }
-        check::all(&world.wire());
+        check::all(&world.history());
     }
 }
 

@@ -21,7 +21,7 @@ fn a_subscription_is_answered_and_notified_at_once() {
     assert!(matches!(notify.parameter("Subscription-State", "expires"), Some("3600" | "3599")));
     assert!(notify.header("From").contains("sip:alice@example.com"), "{notify}");
     assert!(notify.header("To").contains("sip:bob@example.com"), "{notify}");
-    check::all(&world.wire());
+    check::all(&world.history());
 }
 
 /// C17: without a publication the body is missing, or closed when asked for.
@@ -138,7 +138,7 @@ fn a_retransmission_is_absorbed() {
     watch.quiet(MINUTE);
     let answers = bob.seen().into_iter().filter(|sip| sip.status() == 200).count();
     assert_eq!(answers, 2);
-    check::all(&world.wire());
+    check::all(&world.history());
 }
 
 /// C100, RFC 3261 20.1: a body type that the subscriber does not take is 406.

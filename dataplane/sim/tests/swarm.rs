@@ -21,8 +21,6 @@ struct Swarm {
     watchers: Vec<Phone>,
     watches: Vec<(usize, Subscription)>,
     crashes: bool,
-    /// Every 2xx is kept over a crash.
-    durable: bool,
 }
 
 impl Swarm {
@@ -38,7 +36,7 @@ impl Swarm {
             setup.faults.late = random.below(40) as u8;
             setup.config.commit = !random.chance(20);
         });
-        let (crashes, durable) = (random.chance(60), world.is_durable());
+        let crashes = random.chance(60);
         if random.chance(30) {
             world.disk(|disk| disk.full_per_mille(20));
         }
@@ -52,7 +50,7 @@ impl Swarm {
             if random.chance(25) { phone.tcp() } else { phone }
         };
         let watchers = (0..4).map(watcher).collect();
-        Self { world, random, cards, watchers, watches: Vec::new(), crashes, durable }
+        Self { world, random, cards, watchers, watches: Vec::new(), crashes }
     }
 
     /// Publish something new; by a lost tag or a lost answer the publisher begins anew.
@@ -147,13 +145,7 @@ fn run(seed: u64) -> (u64, usize) {
         swarm.deed();
     }
     swarm.converge();
-    let wire = swarm.world.wire();
-    check::sent_is_sip(&wire);
-    check::notifies_rise(&wire);
-    check::one_notify_in_flight(&wire);
-    if swarm.durable {
-        check::answers_agree(&wire);
-    }
+    check::all(&swarm.world.history());
     (swarm.world.trace(), swarm.watches.len())
 }
 

@@ -192,7 +192,7 @@ fn run(seed: u64) -> usize {
         swarm.deed();
     }
     let alive = swarm.converge();
-    check::all(&swarm.world.wire());
+    check::all(&swarm.world.history());
     alive
 }
 

@@ -23,7 +23,7 @@ fn a_retransmission_gets_the_same_answer() {
     assert_eq!(answers.len(), 6);
     assert!(answers.iter().all(|sip| sip.etag() == first.etag() && sip.expires() == Some(3600)));
     assert_eq!(world.disk(|disk| disk.count(Kind::Publication)), 1);
-    check::all(&world.wire());
+    check::all(&world.history());
 }
 
 /// RFC 3261 8.2.2.2: the same request by another way is a loop, not a new one.

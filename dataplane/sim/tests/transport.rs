@@ -28,7 +28,7 @@ fn answers_go_back_on_the_connection() {
     let card = alice.publish(&pidf("alice", "p", "open"));
     assert!(card.ok.stream);
     assert!(card.refresh().expect(200).stream);
-    check::all(&world.wire());
+    check::all(&world.history());
 }
 
 /// RFC 3261 18.3: a stream that cannot be framed is answered where possible, and closed.
@@ -57,7 +57,7 @@ fn a_large_notify_goes_by_tcp() {
     let large = watch.notify();
     assert!(large.stream && large.body.len() > 2_000, "{large}");
     assert!(large.header("Via").starts_with("SIP/2.0/TCP"), "{large}");
-    check::all(&world.wire());
+    check::all(&world.history());
 }
 
 /// RFC 3261 18.1.1: where TCP is refused it goes by UDP after all, and next time at once.
@@ -75,7 +75,7 @@ fn a_large_notify_falls_back_to_udp() {
     card.modify(&pidf_with_note("alice", "p", "open", &"y".repeat(2_000))).expect(200);
     let second = watch.notify();
     assert!(!second.stream && (second.at - before).as_millis() < 20, "{second}");
-    check::all(&world.wire());
+    check::all(&world.history());
 }
 
 /// Rather than wait for ever, so it does after 2 s when the attempt is swallowed by a firewall.
@@ -95,7 +95,7 @@ fn a_swallowed_connection_falls_back_after_two_seconds() {
     card.modify(&pidf_with_note("alice", "p", "open", &"y".repeat(2_000))).expect(200);
     let second = watch.notify();
     assert!(!second.stream && (second.at - before).as_millis() < 20, "{second}");
-    check::all(&world.wire());
+    check::all(&world.history());
 }
 
 /// RFC 3263 4.1: a Contact with `transport=tcp` is reached by TCP, whatever the SUBSCRIBE came by.

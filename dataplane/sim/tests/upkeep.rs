@@ -126,7 +126,7 @@ fn in_periodic_mode_numbers_do_not_go_back() {
     world.crash();
     let after = watch.next(MINUTE).expect("the state after the crash");
     assert!(after.cseq() > last, "{after}");
-    check::all(&world.wire());
+    check::all(&world.history());
 }
 
 /// C13, C62: a waiting watcher is remembered over a crash and for three days, then given up.
@@ -233,7 +233,7 @@ fn a_last_notify_survives_a_crash() {
     assert_eq!(watch.last().state(), "terminated");
     watch.refresh(600).expect(481);
     assert_eq!(objects(&world), [1, 1, 0, 0]);
-    check::all(&world.wire());
+    check::all(&world.history());
 }
 
 /// A disk that fails a subscription leaves no dialog behind.

@@ -34,7 +34,7 @@ fn the_presentity_sees_who_watches() {
     assert_eq!(version(&second), 1);
     assert!(second.body.contains("sip:carol@example.com"), "{second}");
     assert!(!second.body.contains("sip:bob@example.com"), "only what changed: {second}");
-    check::all(&world.wire());
+    check::all(&world.history());
 }
 
 /// RFC 3857 4.7.1: the end of a subscription is told with its event.
