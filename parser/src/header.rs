@@ -22,6 +22,7 @@ macro_rules! names {
             pub const COUNT: usize = 1 + [$(Self::$variant),*].len();
         }
 
+        /// Each name, followed by its compact form.
         const KNOWN: &[(&str, Name)] =
             &[$(($text, Name::$variant), $(($compact, Name::$variant),)?)*];
     };
@@ -89,6 +90,8 @@ names! {
 
 const NONE: u8 = u8::MAX;
 const LONGEST: usize = 20;
+/// Bytes that a name is compared in: [`LONGEST`] in whole words.
+pub(crate) const WINDOW: usize = 24;
 
 /// Where a name goes: its length, first and last byte as one number, spread by a factor that was
 /// searched for so that no two known names meet (the table does not compile otherwise).
@@ -114,20 +117,67 @@ static SLOTS: [u8; 256] = {
     slots
 };
 
+/// A known name as words.
+#[derive(Clone, Copy)]
+struct Pattern {
+    text: [u64; WINDOW / 8],
+    /// The bits that count: none behind the name, and of a letter all but the one for its case.
+    mask: [u64; WINDOW / 8],
+    length: u8,
+    name: Name,
+}
+
+/// [`KNOWN`] as words.
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)] // as of SLOTS
+static PATTERNS: [Pattern; KNOWN.len()] = {
+    let none = Pattern { text: [0; 3], mask: [0; 3], length: 0, name: Name::Other };
+    let mut patterns = [none; KNOWN.len()];
+    let mut index = 0;
+    while index < KNOWN.len() {
+        let (text, name) = (KNOWN[index].0.as_bytes(), KNOWN[index].1);
+        let mut at = 0;
+        while at < text.len() {
+            let mask = if text[at].is_ascii_alphabetic() { 0xdf_u64 } else { 0xff };
+            patterns[index].text[at / 8] |= (text[at] as u64) << (8 * (at % 8));
+            patterns[index].mask[at / 8] |= mask << (8 * (at % 8));
+            at += 1;
+        }
+        patterns[index].length = text.len() as u8;
+        patterns[index].name = name;
+        index += 1;
+    }
+    patterns
+};
+
 impl Name {
     /// The name of these bytes in any case and in compact or full form.
     #[must_use]
-    #[inline]
     pub fn of(bytes: &[u8]) -> Self {
-        let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else { return Self::Other };
-        if bytes.len() > LONGEST {
+        let mut window = [0; WINDOW];
+        match window.get_mut(..bytes.len()) {
+            Some(start) => start.copy_from_slice(bytes),
+            None => return Self::Other,
+        }
+        Self::at_start(&window, bytes.len())
+    }
+
+    /// The name that the first `length` bytes are, as [`Name::of`].
+    #[inline(always)]
+    pub(crate) fn at_start(window: &[u8; WINDOW], length: usize) -> Self {
+        let Some(last) = length.checked_sub(1).and_then(|last| window.get(last)) else {
             return Self::Other;
-        }
-        let index = SLOTS.get(slot(bytes.len(), *first, *last)).copied().unwrap_or(NONE);
-        match KNOWN.get(usize::from(index)) {
-            Some((text, name)) if same_name(bytes, text.as_bytes()) => *name,
-            _ => Self::Other,
-        }
+        };
+        let index = SLOTS.get(slot(length, window[0], *last)).copied().unwrap_or(NONE);
+        let Some(known) = PATTERNS.get(usize::from(index)) else { return Self::Other };
+        scan::step(WINDOW);
+        let (words, _) = window.as_chunks::<8>();
+        let differ = words
+            .iter()
+            .zip(known.text.iter().zip(&known.mask))
+            .fold(0, |differ, (word, (text, mask))| {
+                differ | ((u64::from_le_bytes(*word) ^ text) & mask)
+            });
+        if differ == 0 && usize::from(known.length) == length { known.name } else { Self::Other }
     }
 
     /// The full form, as the RFCs write it; empty for [`Name::Other`].
@@ -140,53 +190,6 @@ impl Name {
     pub(crate) fn bit(self) -> u64 {
         1_u64.wrapping_shl(self as u32)
     }
-}
-
-/// Whether `bytes` are the known name `text` in any case: 8 bytes at a time, the last ones
-/// overlapping.
-#[inline]
-fn same_name(bytes: &[u8], text: &[u8]) -> bool {
-    scan::step(bytes.len());
-    if bytes.len() != text.len() {
-        return false;
-    }
-    match bytes.len() {
-        8.. => {
-            let middle = |bytes: &[u8]| word::<8>(bytes.get(8..).unwrap_or_default());
-            same(word::<8>(bytes), word::<8>(text))
-                && same(last_word::<8>(bytes), last_word::<8>(text))
-                && (bytes.len() < 17 || same(middle(bytes), middle(text)))
-        }
-        4.. => {
-            same(word::<4>(bytes), word::<4>(text))
-                && same(last_word::<4>(bytes), last_word::<4>(text))
-        }
-        _ => bytes.eq_ignore_ascii_case(text),
-    }
-}
-
-/// Whether these bytes are the same letters. Of the bytes in names only letters have bit 6, and
-/// they alone may differ, by bit 5.
-#[inline]
-fn same(bytes: u64, text: u64) -> bool {
-    (bytes ^ text) & !((text >> 1) & 0x2020_2020_2020_2020) == 0
-}
-
-/// The first `N` bytes as a number.
-#[inline]
-fn word<const N: usize>(bytes: &[u8]) -> u64 {
-    bytes.first_chunk::<N>().map_or(0, number)
-}
-
-/// The last `N` bytes as a number.
-#[inline]
-fn last_word<const N: usize>(bytes: &[u8]) -> u64 {
-    bytes.last_chunk::<N>().map_or(0, number)
-}
-
-#[inline]
-fn number<const N: usize>(bytes: &[u8; N]) -> u64 {
-    bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
 #[cfg(test)]

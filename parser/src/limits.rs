@@ -1,8 +1,12 @@
 //! Every limit of this crate, with its reason.
 
 /// Header lines of one message. The largest that carriers see in the field have some 60 (a long Via
-/// and Record-Route path plus operator headers); twice that, at 8 bytes a line, is 1 KiB of stack.
+/// and Record-Route path plus operator headers); twice that, at 8 bytes a line, is 1 KiB.
 pub const MAX_HEADERS: usize = 128;
+
+/// Header lines that a message's index holds without memory of its own: more than a request has
+/// that crossed a few proxies. What is not there need not be moved.
+pub(crate) const USUAL_HEADERS: usize = 32;
 
 /// Bytes of start line and headers: offsets into the head fit 16 bits, which halves the index.
 pub const MAX_HEAD: usize = u16::MAX as usize;

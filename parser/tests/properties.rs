@@ -9,6 +9,30 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
+/// Names of lines: known ones in several forms, unknown ones, and what is none.
+const NAMES: &[&str] = &[
+    "Via",
+    "v",
+    "FROM",
+    "t",
+    "Max-Forwards",
+    "max-forwards",
+    "SIP-If-Match",
+    "Proxy-Authorization",
+    "Subscription-State",
+    "P-Preferred-Identity",
+    "X-Other",
+    "P-Access-Network-Info-And-More",
+    "X",
+    "",
+    "no name",
+    "\u{e9}",
+    "Max_Forwards",
+    "Call\rID",
+    " Via",
+    "Accept",
+];
+
 /// Pieces that SIP is made of, so that random sequences of them get far into the grammar.
 const PIECES: &[&str] = &[
     "SUBSCRIBE",
@@ -258,6 +282,39 @@ proptest! {
         let message = Message::parse(text.as_bytes()).unwrap();
         prop_assert_eq!(message.verify(), Ok(()));
         prop_assert_eq!(message.essential().unwrap().max_forwards, Some(7));
+    }
+
+    /// Lines that end with CR LF are read by a way of their own: a bare LF must give the same.
+    #[test]
+    fn line_ends_do_not_matter(
+        lines in vec((select(NAMES), "[ \t]{0,2}:[ \t]{0,3}", "[!-~ \t\x01\x7f]{0,90}"), 1..40),
+    ) {
+        let text = |end: &str| {
+            let whole = |(name, colon, value): &(&str, String, String)| {
+                [*name, colon.as_str(), value.as_str(), end].concat()
+            };
+            let lines = lines.iter().map(whole);
+            ["A sip:b SIP/2.0", end, &lines.collect::<String>(), end, "body"].concat()
+        };
+        let (plain, bare) = (text("\r\n"), text("\n"));
+        let plain = Message::parse(plain.as_bytes()).expect("a start line");
+        let bare = Message::parse(bare.as_bytes()).expect("a start line");
+        // A folded value keeps its line ends.
+        let read = |message: &Message<'_>| -> Vec<(Name, Vec<u8>, String)> {
+            let headers = message.headers().map(|header| {
+                let value = String::from_utf8_lossy(header.value).replace("\r\n", "\n");
+                (header.name, header.name_bytes.to_vec(), value)
+            });
+            headers.collect()
+        };
+        prop_assert_eq!(read(&plain), read(&bare));
+        let reason = |message: &Message<'_>| message.fault().map(|fault| fault.reason);
+        prop_assert_eq!(reason(&plain), reason(&bare));
+        for header in plain.headers() {
+            let all = plain.headers().filter(|other| other.name == header.name);
+            prop_assert!(plain.values(header.name).eq(all.map(|other| other.value)));
+        }
+        prop_assert!(plain.as_bytes().ends_with(b"body") && plain.body() == bare.body());
     }
 
     #[test]

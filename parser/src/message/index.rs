@@ -1,10 +1,15 @@
 //! Finding the lines of a head.
 
-use super::{Entry, Message, NONE, StartLine, start};
+use smallvec::SmallVec;
+
+use super::{Entry, Message, NONE, start};
 use crate::error::{ParseError, Reason};
-use crate::header::Name;
+use crate::header::{Name, WINDOW};
 use crate::limits::{MAX_HEAD, MAX_HEADERS};
 use crate::scan::{self, TOKEN};
+
+/// Bytes of a value that are looked at word by word; few are longer.
+const SHORT: usize = 64;
 
 #[inline]
 pub(super) fn message(bytes: &[u8]) -> Result<Message<'_>, ParseError> {
@@ -14,63 +19,98 @@ pub(super) fn message(bytes: &[u8]) -> Result<Message<'_>, ParseError> {
     if head.is_empty() {
         return Err(ParseError::new(Reason::Empty, blank));
     }
-    let (line, next) = match scan::find(b'\n', head) {
+    let (line, next) = match line_feed(head, 0) {
         Some(end) => (head.get(..end).unwrap_or(head), end.saturating_add(1)),
         None => (head, head.len()),
     };
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let (start, fault) = start::line(line).map_err(|error| error.shifted(blank))?;
-    let fault = fault.map(|error| error.shifted(blank));
-    read(bytes, start, fault, blank.saturating_add(next))
-}
-
-/// The message whose header lines begin at `at`. Its kilobyte is made where it is returned to:
-/// hence one value, changed in place.
-#[inline]
-fn read<'a>(
-    bytes: &'a [u8],
-    start: StartLine<'a>,
-    fault: Option<ParseError>,
-    at: usize,
-) -> Result<Message<'a>, ParseError> {
-    let empty = Entry { line: 0, value: 0, end: 0, name: Name::Other };
-    let mut result = Ok(Message {
+    let mut message = Message {
         bytes,
         start,
-        entries: [empty; MAX_HEADERS],
-        count: 0,
+        entries: SmallVec::new(),
         first: [NONE; Name::COUNT],
         repeated: 0,
         body_at: usize::MAX,
-        fault,
-    });
-    let error = result.as_mut().ok().and_then(|message| message.read_lines(at).err());
-    if let Some(error) = error {
-        result = Err(error);
-    }
-    result
+        fault: fault.map(|error| error.shifted(blank)),
+    };
+    message.read_lines(blank.saturating_add(next))?;
+    Ok(message)
 }
 
 impl<'a> Message<'a> {
     /// Reads header lines from `at` on, up to the empty line.
+    #[inline]
     fn read_lines(&mut self, mut at: usize) -> Result<(), ParseError> {
-        let bytes = self.bytes;
         loop {
-            let rest = bytes.get(at..).unwrap_or_default();
-            let Some(mut end) = scan::find(b'\n', rest) else {
-                return self.unfinished(at, rest);
+            let rest = self.bytes.get(at..).unwrap_or_default();
+            let step = match rest {
+                [b'\r', b'\n', ..] => {
+                    self.body_at = at.wrapping_add(2);
+                    return Ok(());
+                }
+                _ => self.plain_line(at, rest),
             };
-            let mut next = end.wrapping_add(1);
-            if end < 2 && matches!(rest, [b'\n', ..] | [b'\r', b'\n', ..]) {
-                self.body_at = at.wrapping_add(next);
-                return Ok(());
-            }
-            if matches!(rest.get(next), Some(b' ' | b'\t')) {
-                (end, next) = folded_line(rest, next);
-            }
-            self.add(at, rest.get(..end).unwrap_or_default())?;
-            at = at.wrapping_add(next);
+            let step = match step {
+                Some(step) => step,
+                None => match self.any_line(at, rest)? {
+                    Some(step) => step,
+                    None => return Ok(()),
+                },
+            };
+            at = at.wrapping_add(step);
         }
+    }
+
+    /// Adds a line as nearly all are written: `Name: value` CR LF, no folding. Says how long it is;
+    /// `None` when it is another, which is not yet added.
+    #[inline(always)]
+    fn plain_line(&mut self, at: usize, rest: &'a [u8]) -> Option<usize> {
+        let padded;
+        let window = match rest.first_chunk::<WINDOW>() {
+            Some(window) => window,
+            None => {
+                padded = padded_window(rest);
+                &padded
+            }
+        };
+        let colon = colon(window)?;
+        let name = Name::at_start(window, colon);
+        if name == Name::Other && !scan::all(window.get(..colon)?, TOKEN) {
+            return None;
+        }
+        let after = colon.wrapping_add(1);
+        let value = after.wrapping_add(usize::from(*rest.get(after)? == b' '));
+        let feed = line_feed(rest, value)?;
+        let end = feed.wrapping_sub(1);
+        let [last, b'\r', b'\n'] = rest.get(end.wrapping_sub(1)..)?.first_chunk::<3>()? else {
+            return None;
+        };
+        let visible = *rest.get(value)? > b' ' && *last > b' ';
+        let folded = matches!(rest.get(feed.wrapping_add(1)), Some(b' ' | b'\t'));
+        if !visible || folded || at.wrapping_add(feed) > MAX_HEAD {
+            return None;
+        }
+        self.push(at, at.wrapping_add(value), at.wrapping_add(end), name).ok()?;
+        Some(feed.wrapping_add(1))
+    }
+
+    /// Adds a line of any kind; `None` at the end of the head.
+    #[cold]
+    fn any_line(&mut self, at: usize, rest: &'a [u8]) -> Result<Option<usize>, ParseError> {
+        let Some(mut end) = scan::find(b'\n', rest) else {
+            return self.unfinished(at, rest).map(|()| None);
+        };
+        let mut next = end.wrapping_add(1);
+        if end == 0 {
+            self.body_at = at.wrapping_add(next);
+            return Ok(None);
+        }
+        if matches!(rest.get(next), Some(b' ' | b'\t')) {
+            (end, next) = folded_line(rest, next);
+        }
+        self.add(at, rest.get(..end).unwrap_or_default())?;
+        Ok(Some(next))
     }
 
     /// The message ends within a line, or before the empty one.
@@ -84,12 +124,11 @@ impl<'a> Message<'a> {
     }
 
     /// Adds the line that starts at `at`.
-    #[inline]
     fn add(&mut self, at: usize, line: &'a [u8]) -> Result<(), ParseError> {
         if at.wrapping_add(line.len()) > MAX_HEAD {
             return Err(ParseError::new(Reason::HeadTooLong, MAX_HEAD));
         }
-        let split = colon(line).and_then(|colon| line.split_at_checked(colon));
+        let split = scan::find(b':', line).and_then(|colon| line.split_at_checked(colon));
         let Some((before, [_, after @ ..])) = split else {
             self.note(ParseError::new(Reason::HeaderName, at));
             return Ok(());
@@ -103,16 +142,26 @@ impl<'a> Message<'a> {
         let value = scan::trim(after);
         let value_at = at.wrapping_add(scan::offset_in(line, value));
         let end = value_at.wrapping_add(value.len());
-        let index = self.count;
-        let Some(slot) = self.entries.get_mut(usize::from(index)) else {
-            return Err(ParseError::new(Reason::TooManyHeaders, at));
-        };
-        // The end of the line is within MAX_HEAD, so all three fit.
-        *slot = Entry { line: at as u16, value: value_at as u16, end: end as u16, name };
-        self.count = index.wrapping_add(1);
+        self.push(at, value_at, end, name)
+    }
+
+    /// Notes a line whose end is within [`MAX_HEAD`], so that all offsets fit.
+    #[inline(always)]
+    fn push(
+        &mut self,
+        line: usize,
+        value: usize,
+        end: usize,
+        name: Name,
+    ) -> Result<(), ParseError> {
+        let index = self.entries.len();
+        if index >= MAX_HEADERS {
+            return Err(ParseError::new(Reason::TooManyHeaders, line));
+        }
+        self.entries.push(Entry { line: line as u16, value: value as u16, end: end as u16, name });
         if let Some(first) = self.first.get_mut(name as usize) {
             if *first == NONE {
-                *first = index;
+                *first = index as u8;
             } else {
                 self.repeated |= name.bit();
             }
@@ -142,23 +191,62 @@ fn folded_line(rest: &[u8], mut from: usize) -> (usize, usize) {
     }
 }
 
-/// Position of the first colon, 8 bytes at a time: names are short.
-#[inline]
-fn colon(line: &[u8]) -> Option<usize> {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    let mut at = 0_usize;
-    while let Some(chunk) = line.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+const ONES: u64 = 0x0101_0101_0101_0101;
+
+/// The high bit of each byte that is this one, up to the first of them; those above it may lie.
+#[inline(always)]
+fn hits(chunk: [u8; 8], byte: u8) -> u64 {
+    let word = u64::from_le_bytes(chunk) ^ ONES.wrapping_mul(u64::from(byte));
+    word.wrapping_sub(ONES) & !word & ONES.wrapping_mul(0x80)
+}
+
+/// The last line of a message without a body is often shorter than a window.
+#[inline(never)]
+fn padded_window(rest: &[u8]) -> [u8; WINDOW] {
+    let mut window = [0; WINDOW];
+    if let Some(start) = window.get_mut(..rest.len()) {
+        start.copy_from_slice(rest);
+    }
+    window
+}
+
+/// Position of the first colon among the bytes that a known name may take.
+#[inline(always)]
+fn colon(window: &[u8; WINDOW]) -> Option<usize> {
+    let (words, _) = window.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
         scan::step(8);
-        let word = u64::from_le_bytes(*chunk) ^ (ONES.wrapping_mul(0x3a));
-        let hits = word.wrapping_sub(ONES) & !word & (ONES.wrapping_mul(0x80));
+        let hits = hits(*word, b':');
         if hits != 0 {
+            return Some(index.wrapping_mul(8).wrapping_add((hits.trailing_zeros() / 8) as usize));
+        }
+    }
+    None
+}
+
+/// Position of the first LF from `from` on.
+#[inline(always)]
+fn line_feed(bytes: &[u8], from: usize) -> Option<usize> {
+    let rest = bytes.get(from..)?;
+    let (blocks, _) = rest.get(..SHORT).unwrap_or(rest).as_chunks::<16>();
+    let mut at = from;
+    for block in blocks {
+        scan::step(16);
+        // Without an early end this is one comparison of 16 bytes.
+        if block.iter().fold(false, |found, byte| found | (*byte == b'\n')) {
+            let (words, _) = block.as_chunks::<8>();
+            let hits =
+                words.iter().rev().fold(0_u128, |all, word| all << 64 | hits(*word, b'\n') as u128);
             return Some(at.wrapping_add((hits.trailing_zeros() / 8) as usize));
         }
-        at = at.wrapping_add(8);
+        at = at.wrapping_add(16);
     }
-    let tail = line.get(at..).unwrap_or_default();
-    scan::step(tail.len());
-    tail.iter().position(|byte| *byte == b':').map(|found| at.wrapping_add(found))
+    far_line_feed(bytes, at)
+}
+
+#[cold]
+fn far_line_feed(bytes: &[u8], from: usize) -> Option<usize> {
+    Some(scan::find(b'\n', bytes.get(from..)?)?.wrapping_add(from))
 }
 
 /// Without SP and HTAB at the end (HCOLON).

@@ -114,6 +114,6 @@ impl<'a> Message<'a> {
     }
 
     fn entries_from(&self, first: u8) -> &[Entry] {
-        self.entries.get(usize::from(first)..usize::from(self.count)).unwrap_or_default()
+        self.entries.get(usize::from(first)..).unwrap_or_default()
     }
 }

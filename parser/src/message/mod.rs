@@ -8,9 +8,11 @@ mod index;
 mod lines;
 mod start;
 
+use smallvec::SmallVec;
+
 use crate::error::{ParseError, Reason};
 use crate::header::Name;
-use crate::limits::MAX_HEADERS;
+use crate::limits::USUAL_HEADERS;
 use crate::method::Method;
 
 pub use access::Essential;
@@ -34,8 +36,7 @@ const NONE: u8 = u8::MAX;
 pub struct Message<'a> {
     bytes: &'a [u8],
     start: StartLine<'a>,
-    entries: [Entry; MAX_HEADERS],
-    count: u8,
+    entries: SmallVec<[Entry; USUAL_HEADERS]>,
     /// By name: index of its first line, or [`NONE`].
     first: [u8; Name::COUNT],
     /// Names that have more than one line, by [`Name::bit`].
@@ -124,6 +125,7 @@ impl<'a> Message<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::MAX_HEADERS;
     use crate::scan;
 
     const PUBLISH: &[u8] = b"PUBLISH sip:alice@example.com SIP/2.0\r\n\
