@@ -1,6 +1,8 @@
 //! What each fuzz target does with its bytes. Plain builds have it too: `cargo test -p pharos-fuzz`
 //! replays the corpus, and `fuzz/run.sh` looks for more.
 
+mod engine;
+
 use pharos_engine::Wall;
 use pharos_engine::config::PresenceConfig;
 use pharos_engine::presence::package::{
@@ -13,17 +15,20 @@ use pharos_parser::{
 use pharos_storage::record::{Publication, Subscription, Watcher};
 use pharos_storage::{Record, codec};
 
+pub use engine::engine;
+
 /// A target: its name, which is that of its corpus folder, and what it does.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     ("sip_message", sip_message),
     ("stream_framing", stream_framing),
     ("uri", sip_uri),
     ("pidf", bodies),
     ("composition", composition),
     ("storage_record", storage_record),
+    ("engine", engine),
 ];
 
 /// Makes the `main` of a target's binary.

@@ -24,6 +24,16 @@ fn corpus() {
     }
 }
 
+/// One shard with the defaults that takes this message and nothing else, as the target decodes it.
+fn operations(message: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(message.len().min(2_047)).expect("a small number").to_be_bytes();
+    let mut operations = vec![0, 0, 0, 0, 0, 3, 0, 0, 10];
+    operations.extend(length);
+    operations.extend(&message[..message.len().min(2_047)]);
+    operations.extend([15, 0]);
+    operations
+}
+
 /// `run.sh` gives them to the SIP targets as seeds.
 #[test]
 fn torture_messages() {
@@ -33,6 +43,7 @@ fn torture_messages() {
             let bytes = fs::read(&file).expect("a readable file");
             pharos_fuzz::sip_message(&bytes);
             pharos_fuzz::stream_framing(&bytes);
+            pharos_fuzz::engine(&operations(&bytes));
         }
     }
 }
