@@ -6,6 +6,7 @@ use crate::error::{ParseError, Reason};
 use crate::params::{self, Params};
 use crate::scan::{self, Cursor, LWS, TOKEN};
 use crate::uri::Uri;
+use crate::uri::read::plain;
 
 /// An address with its header parameters.
 #[derive(Clone, Copy, Debug)]
@@ -23,8 +24,10 @@ impl<'a> Address<'a> {
     /// The rule that is broken, and where.
     pub fn parse(value: &'a [u8]) -> Result<Self, ParseError> {
         let mut cursor = Cursor::new(value);
-        let (display, spec) = target(&mut cursor)?;
-        let uri = Uri::parse(spec).map_err(|error| error.shifted(scan::offset_in(value, spec)))?;
+        let (display, uri) = match plain_target(&mut cursor) {
+            Some(plain) => plain,
+            None => any_target(&mut cursor)?,
+        };
         let mut tag = None;
         let mut repeated = false;
         let params = Params::read(&mut cursor, |param| {
@@ -107,6 +110,34 @@ pub enum Contact<'a> {
     All,
     /// An address.
     Address(Address<'a>),
+}
+
+/// Passes `<` URI `>`, perhaps with a quoted name before it, when both are as nearly all are.
+#[inline]
+fn plain_target<'a>(cursor: &mut Cursor<'a>) -> Option<(&'a [u8], Uri<'a>)> {
+    let mut here = *cursor;
+    let display = here.quoted().unwrap_or_default();
+    here.lws();
+    if !here.eat(b'<') {
+        return None;
+    }
+    let (uri, _) = plain(here.rest())?;
+    here.take(uri.as_bytes().len());
+    if !here.eat(b'>') {
+        return None;
+    }
+    *cursor = here;
+    Some((display, uri))
+}
+
+/// Passes the display name and the URI of any kind; gives both.
+#[inline(never)]
+fn any_target<'a>(cursor: &mut Cursor<'a>) -> Result<(&'a [u8], Uri<'a>), ParseError> {
+    let start = *cursor;
+    let (display, spec) = target(cursor)?;
+    let uri =
+        Uri::parse(spec).map_err(|error| error.shifted(scan::offset_in(start.rest(), spec)))?;
+    Ok((display, uri))
 }
 
 /// Passes the display name and the URI; gives both. The cursor is then before the parameters.

@@ -26,13 +26,23 @@ impl<'a> Host<'a> {
         if let [b'[', inner @ .., b']'] = bytes {
             return Ok(Self::Address(IpAddr::V6(ipv6(inner).ok_or(Reason::Host)?)));
         }
-        match name(bytes).ok_or(Reason::Host)? {
-            // A top label starts with a letter, so that an address is never mistaken for a name.
-            b'0'..=b'9' => {
-                address(bytes).map(|ip: Ipv4Addr| Self::Address(IpAddr::V4(ip))).ok_or(Reason::Host)
-            }
-            _ => Ok(Self::Name(bytes)),
+        match Self::plain(bytes) {
+            Some((host, [])) => Ok(host),
+            _ => Err(Reason::Host),
         }
+    }
+
+    /// A name or an IPv4 address at the start of the bytes, and what follows it.
+    #[inline]
+    pub(crate) fn plain(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        let (length, top) = name(bytes)?;
+        let (text, rest) = bytes.split_at_checked(length)?;
+        // A top label starts with a letter, so that an address is never mistaken for a name.
+        let host = match top {
+            b'0'..=b'9' => Self::Address(IpAddr::V4(dotted(text)?)),
+            _ => Self::Name(text),
+        };
+        Some((host, rest))
     }
 
     /// The address, when it is one.
@@ -105,27 +115,54 @@ fn ipv6(inner: &[u8]) -> Option<Ipv6Addr> {
     address(&[head, tail.get(1..)?].concat())
 }
 
-/// The first byte of the last label of a name, when it is one: no label is empty or starts or ends
-/// with a hyphen. One dot may follow.
-fn name(bytes: &[u8]) -> Option<u8> {
-    scan::step(bytes.len());
-    let bytes = bytes.strip_suffix(b".").unwrap_or(bytes);
-    let mut top = *bytes.first()?;
-    let mut before = b'.';
-    for byte in bytes {
-        if !scan::is(*byte, HOST) {
+/// An IPv4 address: four numbers up to 255 without leading zeros.
+#[inline]
+fn dotted(text: &[u8]) -> Option<Ipv4Addr> {
+    scan::step(text.len());
+    let mut octets = [0_u8; 4];
+    let mut parts = text.split(|byte| *byte == b'.');
+    for octet in &mut octets {
+        let digits = parts.next()?;
+        if digits.len() > 3 || (digits.len() > 1 && digits.first() == Some(&b'0')) {
             return None;
         }
-        // Of the bytes in names only the hyphen and the dot come before the digits.
-        if *byte < b'0' && (before == b'.' || (before == b'-' && *byte == b'.')) {
-            return None;
-        }
-        if before == b'.' {
-            top = *byte;
-        }
-        before = *byte;
+        *octet = u8::try_from(scan::number(digits)?).ok()?;
     }
-    (before >= b'0').then_some(top)
+    parts.next().is_none().then(|| Ipv4Addr::from(octets))
+}
+
+/// The length of the name at the start and the first byte of its last label: no label is empty or
+/// starts or ends with a hyphen. One dot may follow. What stands behind is no part of a name.
+#[inline]
+fn name(bytes: &[u8]) -> Option<(usize, u8)> {
+    let inner = |byte: &u8| *byte >= b'0' && scan::is(*byte, HOST);
+    let mut rest = bytes;
+    let mut top = None;
+    let end = loop {
+        // A label begins here.
+        match rest.first() {
+            Some(first) if inner(first) => top = Some(*first),
+            Some(b'.' | b'-') => return None,
+            _ => break rest,
+        }
+        rest = loop {
+            let length = rest.iter().position(|byte| !inner(byte)).unwrap_or(rest.len());
+            scan::step(length);
+            rest = rest.get(length..)?;
+            let [b'-', tail @ ..] = rest else { break rest };
+            let hyphens = tail.iter().position(|byte| *byte != b'-').unwrap_or(tail.len());
+            scan::step(hyphens);
+            rest = tail.get(hyphens..)?;
+            if !rest.first().is_some_and(inner) {
+                return None;
+            }
+        };
+        match rest {
+            [b'.', tail @ ..] => rest = tail,
+            _ => break rest,
+        }
+    };
+    Some((bytes.len().saturating_sub(end.len()), top?))
 }
 
 #[cfg(test)]
@@ -152,6 +189,25 @@ mod tests {
             ("[:::192.0.2.1]", "[::c000:201]"),
         ] {
             assert_eq!(normal(text.as_bytes()).as_deref(), Some(want));
+        }
+    }
+
+    /// The standard library reads the same IPv4 addresses.
+    #[test]
+    fn dotted_quads() {
+        let parts = ["", "0", "00", "01", "1", "9", "10", "99", "100", "199", "255", "256", "999"];
+        let more = ["0255", "1a", "+1", " 1", "1.", "-1"];
+        for first in parts.iter().chain(&more) {
+            for second in parts.iter().chain(&more) {
+                for text in [
+                    format!("{first}.{second}.1.1"),
+                    format!("1.1.{first}.{second}"),
+                    format!("{first}.{second}.1"),
+                    format!("{first}.{second}.1.1.1"),
+                ] {
+                    assert_eq!(dotted(text.as_bytes()), text.parse().ok(), "{text}");
+                }
+            }
         }
     }
 

@@ -65,16 +65,19 @@ pub(crate) fn is(byte: u8, class: u8) -> bool {
 }
 
 /// Whether all bytes are of a class, and there is one.
+#[inline]
 pub(crate) fn all(bytes: &[u8], class: u8) -> bool {
     step(bytes.len());
-    !bytes.is_empty() && bytes.iter().all(|byte| is(*byte, class))
+    let classes = |byte: &u8| CLASSES.get(usize::from(*byte)).copied().unwrap_or(0);
+    // To the end whatever comes: without a way out the loop is shorter.
+    !bytes.is_empty() && bytes.iter().fold(class, |left, byte| left & classes(byte)) != 0
 }
 
 /// Whether these are the same letters in any case.
 #[inline]
 pub(crate) fn same_text(left: &[u8], right: &[u8]) -> bool {
     step(left.len());
-    left.eq_ignore_ascii_case(right)
+    left.len() == right.len() && (left == right || left.eq_ignore_ascii_case(right))
 }
 
 /// Position of the first such byte.
@@ -224,11 +227,13 @@ impl<'a> Cursor<'a> {
         self.rest.first().copied()
     }
 
+    #[inline]
     pub(crate) fn advance(&mut self, count: usize) {
         self.rest = self.rest.get(count..).unwrap_or_default();
     }
 
     /// Passes a byte if it is this one.
+    #[inline]
     pub(crate) fn eat(&mut self, byte: u8) -> bool {
         let here = self.peek() == Some(byte);
         if here {
@@ -238,6 +243,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Passes whitespace, then the byte if it is this one, then whitespace: SEMI, EQUAL, SLASH, ...
+    #[inline]
     pub(crate) fn eat_spaced(&mut self, byte: u8) -> bool {
         let before = *self;
         self.lws();
@@ -250,6 +256,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Passes `count` bytes and gives them.
+    #[inline]
     pub(crate) fn take(&mut self, count: usize) -> &'a [u8] {
         let (head, tail) = self.rest.split_at_checked(count).unwrap_or((self.rest, b""));
         self.rest = tail;
@@ -276,8 +283,16 @@ impl<'a> Cursor<'a> {
     }
 
     /// A token, if one is here.
+    #[inline]
     pub(crate) fn token(&mut self) -> Option<&'a [u8]> {
         Some(self.take_while(TOKEN)).filter(|token| !token.is_empty())
+    }
+
+    /// The digits of a number below 2^32, if one is here.
+    #[inline]
+    pub(crate) fn number(&mut self) -> Option<u32> {
+        let digits = self.rest.iter().position(|byte| !byte.is_ascii_digit());
+        number(self.take(digits.unwrap_or(self.rest.len())))
     }
 
     /// A quoted string with its quotes, if a complete one is here.
@@ -287,16 +302,15 @@ impl<'a> Cursor<'a> {
         }
         let start = self.rest;
         self.advance(1);
-        while let Some(at) = find2(b'"', b'\\', self.rest) {
-            self.advance(at);
-            let quote = self.peek() == Some(b'"');
-            self.advance(if quote { 1 } else { 2 });
-            if quote {
-                let length = start.len().saturating_sub(self.rest.len());
-                return start.get(..length);
+        while let [byte, rest @ ..] = self.rest {
+            step(1);
+            self.rest = rest;
+            match byte {
+                b'"' => return start.get(..start.len().saturating_sub(rest.len())),
+                b'\\' => self.advance(1),
+                _ => {}
             }
         }
-        self.advance(usize::MAX);
         None
     }
 

@@ -5,7 +5,7 @@ use core::net::{IpAddr, Ipv6Addr};
 use crate::error::{ParseError, Reason};
 use crate::host::Host;
 use crate::params::{Param, Params};
-use crate::scan::{self, Cursor, HOST, TOKEN, VALUE};
+use crate::scan::{self, Cursor, TOKEN, VALUE};
 use crate::uri::read::port;
 
 /// The transport of a Via.
@@ -211,6 +211,21 @@ fn received(value: &[u8]) -> Option<IpAddr> {
 
 /// `"SIP" SLASH "2.0" SLASH transport LWS`
 fn sent_protocol<'a>(cursor: &mut Cursor<'a>) -> Result<ViaTransport<'a>, ParseError> {
+    for (text, transport) in
+        [(b"SIP/2.0/UDP ", ViaTransport::Udp), (b"SIP/2.0/TCP ", ViaTransport::Tcp)]
+    {
+        if cursor.rest().starts_with(text) {
+            cursor.advance(text.len());
+            cursor.lws();
+            return Ok(transport);
+        }
+    }
+    any_sent_protocol(cursor)
+}
+
+/// As [`sent_protocol`], of any protocol and with blanks.
+#[inline(never)]
+fn any_sent_protocol<'a>(cursor: &mut Cursor<'a>) -> Result<ViaTransport<'a>, ParseError> {
     cursor.lws();
     let start = *cursor;
     let fault = || start.fault(Reason::SentProtocol);
@@ -231,13 +246,16 @@ fn sent_protocol<'a>(cursor: &mut Cursor<'a>) -> Result<ViaTransport<'a>, ParseE
 /// `host [ COLON port ]`
 fn sent_by<'a>(cursor: &mut Cursor<'a>) -> Result<(Host<'a>, Option<u16>), ParseError> {
     let start = *cursor;
-    let host = if cursor.peek() == Some(b'[') {
-        let end = scan::find(b']', cursor.rest()).map_or(0, |at| at.saturating_add(1));
-        cursor.take(end)
-    } else {
-        cursor.take_while(HOST)
+    let host = match Host::plain(cursor.rest()) {
+        Some((host, rest)) => {
+            cursor.take(cursor.rest().len().saturating_sub(rest.len()));
+            host
+        }
+        None => {
+            let end = scan::find(b']', cursor.rest()).map_or(0, |at| at.saturating_add(1));
+            Host::parse(cursor.take(end)).map_err(|_| start.fault(Reason::SentBy))?
+        }
     };
-    let host = Host::parse(host).map_err(|_| start.fault(Reason::SentBy))?;
     if !cursor.eat_spaced(b':') {
         return Ok((host, None));
     }

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use super::escape::characters;
 use super::{Uri, write_user};
 use crate::error::{ParseError, Reason};
+use crate::scan;
 
 impl Uri<'_> {
     /// Appends the address of record: `user@host`, or `host` alone where there is no user. The last
@@ -16,7 +17,10 @@ impl Uri<'_> {
     pub fn write_aor(&self, out: &mut Vec<u8>) -> Result<(), ParseError> {
         let host = self.host.ok_or_else(|| ParseError::new(Reason::Scheme, 0))?;
         if let Some(user) = self.user {
-            out.extend(characters(user).map(|(byte, _)| byte));
+            match scan::find(b'%', user) {
+                None => out.extend_from_slice(user),
+                Some(_) => out.extend(characters(user).map(|(byte, _)| byte)),
+            }
             out.push(b'@');
         }
         host.write(out);

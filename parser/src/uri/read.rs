@@ -4,9 +4,58 @@ use super::list::{UriHeaders, UriParams};
 use super::{Scheme, Uri, escape};
 use crate::error::{ParseError, Reason};
 use crate::host::Host;
-use crate::scan::{self, HEADER, PARAM, TOKEN, USER};
+use crate::scan::{self, Cursor, HEADER, PARAM, TOKEN, USER};
 
 pub(super) fn uri(bytes: &[u8]) -> Result<Uri<'_>, ParseError> {
+    match plain(bytes) {
+        Some((uri, [])) => Ok(uri),
+        _ => any(bytes),
+    }
+}
+
+/// The URI at the start of the bytes, and what follows it, when it is as nearly all are written:
+/// `sip:`, a user, a name or IPv4 address, perhaps a port and parameters, nothing escaped. `None`
+/// says nothing about another.
+#[inline]
+pub(crate) fn plain(bytes: &[u8]) -> Option<(Uri<'_>, &[u8])> {
+    let mut cursor = Cursor::new(bytes.strip_prefix(b"sip:")?);
+    let user = cursor.take_while(USER);
+    if user.is_empty() || !cursor.eat(b'@') {
+        return None;
+    }
+    let (host, rest) = Host::plain(cursor.rest())?;
+    let mut cursor = Cursor::new(rest);
+    let port = match cursor.eat(b':') {
+        true => Some(u16::try_from(cursor.number()?).ok()?),
+        false => None,
+    };
+    let mut params: &[u8] = b"";
+    if let [b';', list @ ..] = cursor.rest() {
+        while cursor.eat(b';') {
+            let named = !cursor.take_while(PARAM).is_empty();
+            if !named || (cursor.eat(b'=') && cursor.take_while(PARAM).is_empty()) {
+                return None;
+            }
+        }
+        params = list.get(..list.len().saturating_sub(cursor.rest().len()))?;
+    }
+    let rest = cursor.rest();
+    let uri = Uri {
+        bytes: bytes.get(..bytes.len().saturating_sub(rest.len()))?,
+        scheme: Scheme::Sip,
+        user: Some(user),
+        password: None,
+        host: Some(host),
+        port,
+        params,
+        headers: b"",
+    };
+    Some((uri, rest))
+}
+
+/// Any URI that fills the input.
+#[inline(never)]
+fn any(bytes: &[u8]) -> Result<Uri<'_>, ParseError> {
     let fault = |reason, part: &[u8]| ParseError::new(reason, scan::offset_in(bytes, part));
     let (name, rest) =
         scan::split(b':', bytes).ok_or_else(|| ParseError::new(Reason::Scheme, 0))?;
@@ -205,6 +254,47 @@ mod tests {
         assert_eq!(uri.port(), Some(5070));
         assert!(uri.is_loose());
         assert_eq!(parse("SIP:a@192.0.2.1").scheme(), Scheme::Sip);
+    }
+
+    /// The short way finds what the long one finds, where it finds anything.
+    #[test]
+    fn plain_ones_are_read_alike() {
+        for text in [
+            "sip:a@b",
+            "sip:a@b.",
+            "sip:a;b=c@d-e.f_g:05060;h;i=j;k=[l]",
+            "sip:+1-2(3)@192.0.2.1:0;lr",
+            "sip:a@b.c;transport=udp;x=%41",
+            "sip:a@b:65536",
+            "sip:a@b:",
+            "sip:a@b;",
+            "sip:a@b;c=",
+            "sip:a@b;=c",
+            "sip:a@b;c=d=e",
+            "sip:a@b;c;;d",
+            "sip:a@b?c=d",
+            "sip:a:b@c",
+            "sip:a@b@c",
+            "sip:a@1.2.3",
+            "sip:a@b..c",
+            "sip:a@b-.c",
+            "sip:a@-b",
+            "sip:@b",
+            "sip:a@",
+            "sip:a b@c",
+        ] {
+            let long = any(text.as_bytes());
+            let short = plain(text.as_bytes()).filter(|(_, rest)| rest.is_empty());
+            let parts = |uri: &Uri<'_>| format!("{uri:?}");
+            match (short, long) {
+                (Some((short, _)), Ok(long)) => assert_eq!(parts(&short), parts(&long)),
+                (Some(_), Err(error)) => panic!("{text}: {error}"),
+                (None, _) => {}
+            }
+        }
+        assert!(
+            plain(b"sip:a;b=c@d-e.f_g:05060;h;i=j;k=[l]>").is_some_and(|(_, rest)| rest == b">")
+        );
     }
 
     #[test]
