@@ -67,10 +67,19 @@ impl Server {
         answer
     }
 
-    /// SIGTERM; the exit code and what it wrote.
-    fn stop(mut self) -> (Option<i32>, String) {
+    fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
+        Command::new("kill").args([name, &pid]).status().expect("kill runs");
+    }
+
+    /// SIGTERM; the exit code and what it wrote.
+    fn stop(self) -> (Option<i32>, String) {
+        self.signal("-TERM");
+        self.end()
+    }
+
+    /// The exit code and what it wrote, once it has ended.
+    fn end(mut self) -> (Option<i32>, String) {
         let mut log = String::new();
         let mut stderr = self.child.stderr.take().expect("piped");
         stderr.read_to_string(&mut log).expect("a log");
@@ -85,19 +94,33 @@ impl Drop for Server {
     }
 }
 
-fn options(server: SocketAddr) -> String {
+fn user_agent() -> UdpSocket {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback");
     socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    socket
+}
+
+fn send(socket: &UdpSocket, server: SocketAddr, method: &str, extra: &str) {
     let local = socket.local_addr().expect("bound");
     let request = format!(
-        "OPTIONS sip:127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch=z9hG4bKoptions\r\n\
-         From: <sip:probe@127.0.0.1>;tag=1\r\nTo: <sip:127.0.0.1>\r\nCall-ID: probe\r\n\
-         CSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
+        "{method} sip:a@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch=z9hG4bK{method}\r\n\
+         From: <sip:probe@127.0.0.1>;tag=1\r\nTo: <sip:a@127.0.0.1>\r\nCall-ID: probe\r\n\
+         CSeq: 1 {method}\r\nMax-Forwards: 70\r\nContact: <sip:probe@{local}>\r\n\
+         {extra}Content-Length: 0\r\n\r\n"
     );
     socket.send_to(request.as_bytes(), server).expect("sent");
+}
+
+fn receive(socket: &UdpSocket) -> String {
     let mut buffer = [0; 4096];
-    let length = socket.recv(&mut buffer).expect("an answer in time");
+    let length = socket.recv(&mut buffer).expect("a message in time");
     String::from_utf8_lossy(&buffer[..length]).into_owned()
+}
+
+fn options(server: SocketAddr) -> String {
+    let socket = user_agent();
+    send(&socket, server, "OPTIONS", "");
+    receive(&socket)
 }
 
 #[test]
@@ -130,6 +153,38 @@ fn it_starts_answers_shows_itself_and_stops_in_order() {
         log.contains("listening on udp:127.0.0.1:") && log.contains("stopped in order"),
         "{log}"
     );
+}
+
+/// A NOTIFY that nobody answers keeps the stop waiting; who is in a hurry asks twice.
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    for (first, second) in [("-TERM", "-INT"), ("-INT", "-INT")] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut server = Server::start(folder.path(), &[]);
+        let watcher = user_agent();
+        send(&watcher, server.sip, "SUBSCRIBE", "Event: presence\r\nExpires: 600\r\n");
+        while !receive(&watcher).starts_with("NOTIFY ") {}
+        server.signal(first);
+        // A retransmission after the signal: it is stopping, and not done.
+        while !server.get("/healthz").contains("stopping") {}
+        while !receive(&watcher).starts_with("NOTIFY ") {}
+        assert!(server.child.try_wait().expect("ours").is_none(), "it waits for the watcher");
+        server.signal(second);
+        let (code, log) = server.end();
+        assert_eq!(code, Some(1), "{log}");
+        assert!(!log.contains("stopped"), "it did not wait for the end: {log}");
+    }
+}
+
+#[test]
+fn the_layout_is_told_at_the_start() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("pharos.toml");
+    std::fs::write(&file, "shards = 1\n").expect("written");
+    let server = Server::start(folder.path(), &["-c", file.to_str().expect("UTF-8")]);
+    let (_, log) = server.stop();
+    let line = log.lines().find(|line| line.contains(": 1 shard on core ")).expect("told");
+    assert!(line.contains(", lanes and control "), "{log}");
 }
 
 #[test]
