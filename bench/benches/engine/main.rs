@@ -15,8 +15,8 @@
 //!     target/release/deps/engine-... --count refresh commit 10000 20000
 //! ```
 //!
-//! The total divided by the last number is the count of one operation. `--count OP MODE PRESENTITIES
-//! TIMES` without valgrind says the time.
+//! The total divided by the last number is the count of one operation. `--count OP MODE
+//! PRESENTITIES TIMES` without valgrind says the time.
 
 #![allow(clippy::unwrap_used)] // a wrong argument ends it
 

@@ -110,6 +110,23 @@ impl Core {
         id
     }
 
+    /// Fire `timer` at `at` or sooner: an older one that is due before stays as it is. For owners
+    /// that look at the time when it fires and set it again, as what is refreshed long before its
+    /// end does: the wheel is left alone most of the time.
+    pub fn postpone_timer(
+        &mut self,
+        old: Option<TimerId>,
+        at: Instant,
+        timer: Timer,
+    ) -> Option<TimerId> {
+        let Some(old) = old else { return self.set_timer(at, timer) };
+        if self.timers.deadline(old).is_some_and(|due| due <= at) {
+            return Some(old);
+        }
+        self.timers.cancel(old);
+        self.set_timer(at, timer)
+    }
+
     /// Take a timer back; it may have fired.
     pub fn cancel_timer(&mut self, id: TimerId) {
         self.timers.cancel(id);

@@ -77,6 +77,11 @@ impl<T> Wheel<T> {
         self.entries.remove(id.0).map(|entry| entry.value)
     }
 
+    /// When a timer fires, rounded up to a millisecond; `None` when it has.
+    pub fn deadline(&self, id: TimerId) -> Option<Instant> {
+        self.entries.get(id.0).map(|entry| Instant(entry.deadline * NANOS_PER_TICK))
+    }
+
     /// Number of timers set.
     pub fn len(&self) -> usize {
         self.entries.len()

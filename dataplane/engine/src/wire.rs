@@ -40,10 +40,9 @@ impl Token {
     fn encode(raw: [u8; 20]) -> Self {
         let mut text = [0; TOKEN_LEN];
         for (group, out) in raw.chunks_exact(5).zip(text.chunks_exact_mut(8)) {
-            let bits = group.iter().fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte));
-            for (place, byte) in out.iter_mut().enumerate() {
-                *byte = ALPHABET[(bits >> (35 - 5 * place)) as usize & 31];
-            }
+            let mut bits = [0; 8];
+            bits[3..].copy_from_slice(group);
+            out.copy_from_slice(&letters(u64::from_be_bytes(bits)).to_be_bytes());
         }
         Self(text)
     }
@@ -68,6 +67,18 @@ impl Token {
         }
         Some(raw)
     }
+}
+
+/// 40 bits as eight letters, all at once: each byte of the word becomes five bits, then the letter
+/// for them, as in [`ALPHABET`].
+const fn letters(bits: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let bits = (bits & 0xff_fff0_0000) << 12 | bits & 0x0f_ffff;
+    let bits = (bits & 0x000f_fc00_000f_fc00) << 6 | bits & 0x0000_03ff_0000_03ff;
+    let bits = (bits & 0x03e0_03e0_03e0_03e0) << 3 | bits & 0x001f_001f_001f_001f;
+    // From 26 on they are digits: adding 6 carries into bit 5 there.
+    let digit = (bits + 6 * ONES) >> 5 & ONES;
+    bits + b'a' as u64 * ONES - digit * (b'a' + 26 - b'2') as u64
 }
 
 /// What a derived value is for: the same request makes different ones.
@@ -123,18 +134,16 @@ impl Keys {
         cseq: u32,
         [branch, sent_by]: [&[u8]; 2],
     ) -> TxnKey {
-        let mut merge = SipHasher13::new_with_key(&self.key);
+        let mut merge = Gathered::new(&self.key);
         for part in [call_id, from_tag, method] {
             merge.write(part);
-            merge.write_u8(0);
+            merge.write(&[0]);
         }
-        merge.write_u32(cseq);
-        let mut via = SipHasher13::new_with_key(&self.key);
+        merge.write(&cseq.to_le_bytes());
+        let mut via = Gathered::new(&self.key);
         via.write(branch);
-        via.write_u8(0);
-        for byte in sent_by {
-            via.write_u8(byte.to_ascii_lowercase());
-        }
+        via.write(&[0]);
+        via.write_lowercase(sent_by);
         TxnKey { merge: merge.finish(), branch: via.finish() }
     }
 
@@ -197,20 +206,70 @@ impl Keys {
     }
 
     fn check(&self, short: u32, name: &[u8]) -> u32 {
-        let mut hasher = SipHasher13::new_with_key(&self.key);
-        hasher.write_u8(Purpose::Check as u8);
-        hasher.write_u32(short);
+        let mut hasher = Gathered::new(&self.key);
+        hasher.write(&[Purpose::Check as u8]);
+        hasher.write(&short.to_le_bytes());
         hasher.write(name);
         hasher.finish() as u32
     }
 
     fn derive(&self, purpose: Purpose, a: u64, b: u64, c: u64) -> u128 {
-        let mut hasher = SipHasher128::new_with_key(&self.key);
-        hasher.write_u8(purpose as u8);
-        for part in [a, b, c] {
-            hasher.write_u64(part);
+        let mut parts = [0; 25];
+        parts[0] = purpose as u8;
+        for (part, out) in [a, b, c].iter().zip(parts[1..].chunks_exact_mut(8)) {
+            out.copy_from_slice(&part.to_le_bytes());
         }
-        hasher.finish128().into()
+        SipHasher128::new_with_key(&self.key).hash(&parts).into()
+    }
+}
+
+/// A hash of parts that come one by one: they are gathered, since many small ones cost the hasher
+/// several times what one does.
+struct Gathered {
+    hasher: SipHasher13,
+    parts: [u8; 256],
+    len: usize,
+}
+
+impl Gathered {
+    fn new(key: &[u8; 16]) -> Self {
+        Self { hasher: SipHasher13::new_with_key(key), parts: [0; 256], len: 0 }
+    }
+
+    /// Room for so many bytes; `None` when they are more than there ever is.
+    fn room(&mut self, bytes: usize) -> Option<&mut [u8]> {
+        if self.len + bytes > self.parts.len() {
+            self.flush();
+        }
+        let room = self.parts.get_mut(self.len..self.len + bytes)?;
+        self.len += bytes;
+        Some(room)
+    }
+
+    fn write(&mut self, part: &[u8]) {
+        match self.room(part.len()) {
+            Some(room) => room.copy_from_slice(part),
+            None => self.hasher.write(part),
+        }
+    }
+
+    fn write_lowercase(&mut self, part: &[u8]) {
+        for piece in part.chunks(64) {
+            if let Some(room) = self.room(piece.len()) {
+                room.copy_from_slice(piece);
+                room.make_ascii_lowercase();
+            }
+        }
+    }
+
+    fn flush(&mut self) {
+        self.hasher.write(self.parts.get(..self.len).unwrap_or_default());
+        self.len = 0;
+    }
+
+    fn finish(mut self) -> u64 {
+        self.flush();
+        self.hasher.finish()
     }
 }
 
@@ -264,6 +323,28 @@ mod tests {
         assert_eq!(keys().read_token(b""), None);
         assert_eq!(keys().read_branch(b"z9hG4bK"), None);
         assert_eq!(keys().read_branch(b"z9h"), None);
+    }
+
+    #[test]
+    fn letters_are_those_of_the_alphabet() {
+        for seed in 0..1_000_u64 {
+            let bits = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 24;
+            let one_by_one = (0..8).map(|place| ALPHABET[(bits >> (35 - 5 * place)) as usize & 31]);
+            assert!(letters(bits).to_be_bytes().into_iter().eq(one_by_one));
+        }
+    }
+
+    #[test]
+    fn parts_of_any_length_are_gathered_whole() {
+        for length in [0, 1, 7, 255, 256, 257, 5_000] {
+            let part = vec![b'X'; length];
+            let mut gathered = Gathered::new(&[7; 16]);
+            gathered.write(b"a");
+            gathered.write(&part);
+            gathered.write_lowercase(&part);
+            let whole = [b"a", &*part, &part.to_ascii_lowercase()].concat();
+            assert_eq!(gathered.finish(), SipHasher13::new_with_key(&[7; 16]).hash(&whole));
+        }
     }
 
     #[test]

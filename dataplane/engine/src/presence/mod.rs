@@ -10,14 +10,18 @@
 //! | `authorize` | who may watch whom |
 //! | `views` | what watchers see, composed once per change |
 //! | `notify`, `outcome` | the next NOTIFY of a dialog, and what became of it |
-//! | `work` | fan-out, full windows, the paced restart: lists that take more than one turn |
+//! | `work` | fan-out, the paced restart: lists that take more than one turn |
+//! | `blocked` | who waits for a full window |
 //! | `winfo` | who watches, told to the presentity |
-//! | `records`, `behind`, `recover` | to the store, later to the store, and back |
+//! | `durable`, `records` | what is stored of a change, and how |
+//! | `behind`, `recover` | later to the store, and back |
 //! | `read`, `refusal` | what a request says, and why it is refused |
 //! | `package` | the event packages: pure functions of documents |
 
 pub mod authorize;
 mod behind;
+mod blocked;
+mod durable;
 mod gauges;
 mod notify;
 mod outcome;
@@ -50,6 +54,7 @@ use crate::sip::{Incoming, Outcome, Sip, User};
 use crate::{Core, Instant, Span};
 use authorize::{Authorize, Switch};
 use behind::{Dirty, Written};
+use blocked::Blocked;
 use package::{PackageId, Packages};
 use queue::Job;
 use recover::Recovery;
@@ -57,7 +62,7 @@ use slab::Id;
 use subscription::Reserved;
 use tables::{PresentityId, PublicationId, RowId, SubscriptionId, Tables};
 use views::Memo;
-use work::{Blocked, Fan, Restart};
+use work::{Fan, Restart};
 
 /// Presence's timers.
 #[derive(Clone, Copy, Debug)]
@@ -108,9 +113,7 @@ pub struct Presence {
     /// Changes and reservations that a lane has and has not answered.
     under_way: usize,
     fans: VecDeque<Fan>,
-    blocked: VecDeque<Blocked>,
-    /// A NOTIFY has ended since the blocked ones were looked at.
-    window_opened: bool,
+    blocked: Blocked,
     restart: Option<Restart>,
     dirty: VecDeque<(Instant, Dirty)>,
     /// The shard stops: nothing is begun that could wait.
@@ -136,8 +139,7 @@ impl Presence {
             recovery: Recovery::default(),
             under_way: 0,
             fans: VecDeque::new(),
-            blocked: VecDeque::new(),
-            window_opened: false,
+            blocked: Blocked::new(core),
             restart: None,
             dirty: VecDeque::new(),
             draining: false,

@@ -7,7 +7,6 @@ use core::fmt::Write as _;
 use core::net::SocketAddr;
 
 use pharos_parser::Method;
-use pharos_storage::Op;
 use smallvec::smallvec;
 
 use super::records;
@@ -132,7 +131,7 @@ impl Presence {
             {
                 // Too many watchers for one watcherinfo document: better an empty NOTIFY than none.
                 core.counters.add(Count::NotifiesTooLarge);
-                self.window_opened = true;
+                self.blocked.ended();
                 None
             }
             Refused::BadTarget | Refused::TooLarge => {
@@ -141,7 +140,7 @@ impl Presence {
             }
         };
         self.tables.subscriptions[id].delivery = Delivery::Blocked;
-        self.blocked.push_back((id, towards));
+        self.blocked.add(id, towards);
     }
 
     /// Come back when the subscription may be told again.
@@ -201,19 +200,6 @@ impl Presence {
     pub(super) fn note_reserved(&mut self, id: SubscriptionId, stored: Reserved) {
         let Some(subscription) = self.tables.subscriptions.get_mut(id) else { return };
         subscription.reserved = stored;
-    }
-
-    /// Its record as it is now, or as a refresh will make it.
-    pub(super) fn put_subscription(
-        &self,
-        core: &Core,
-        id: SubscriptionId,
-        refresh: Option<&super::subscribe::Refresh>,
-    ) -> Op {
-        let subscription = &self.tables.subscriptions[id];
-        let aor = &self.tables.owner(subscription.topic).aor;
-        let bytes = records::subscription(&core.config, aor, subscription, refresh);
-        Op::Put { id: subscription.object, kind: pharos_storage::Kind::Subscription, bytes }
     }
 }
 

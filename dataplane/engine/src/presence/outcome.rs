@@ -66,7 +66,7 @@ impl Presence {
         id: SubscriptionId,
         outcome: &Outcome<'_>,
     ) {
-        self.window_opened = true;
+        self.blocked.ended();
         let Some(subscription) = self.tables.subscriptions.get_mut(id) else { return };
         subscription.delivery = Delivery::Idle;
         if subscription.gone {

@@ -3,8 +3,8 @@
 
 use alloc::boxed::Box;
 
-use pharos_storage::{Kind, ObjectId, Op};
-use smallvec::{SmallVec, smallvec};
+use pharos_storage::{ObjectId, Op};
+use smallvec::smallvec;
 
 use super::package::{Accepted, BodyError, PackageId, Publish};
 use super::publication::{EntityTag, Publication, Rare, State};
@@ -12,10 +12,10 @@ use super::queue::{After, Change as Any, Decided, published};
 use super::read::{self, Body};
 use super::refusal::{Refusal, refuse};
 use super::tables::{PresentityId, PublicationId, TopicId};
-use super::{Presence, PresenceTimer, records};
+use super::{Presence, PresenceTimer};
 use crate::reject::Reject;
 use crate::sip::{Answer, Detail, Incoming};
-use crate::{Core, Span, Timer, Wall, limits};
+use crate::{Core, Span, Timer, limits};
 
 /// A valid PUBLISH with its effect.
 #[derive(Debug)]
@@ -178,21 +178,9 @@ impl Presence {
         let state = asked.state(core);
         let object = core.new_object();
         let body_object = if body.is_empty() { ObjectId(0) } else { core.new_object() };
-        let bytes = records::publication(&records::OfPublication {
-            aor: asked.aor,
-            package: asked.package,
-            state: &state,
-            previous_etag: "",
-            received: core.now.wall,
-            body: body_object,
-        });
-        let mut ops = smallvec![Op::Put { id: object, kind: Kind::Publication, bytes }];
-        if !body.is_empty() {
-            ops.push(Op::Put { id: body_object, kind: Kind::Body, bytes: body.clone() });
-        }
         let topic = asked.topic;
         let change = Change::Initial { topic, state, object, body_object, body };
-        Ok(Decided::Change { presentity, change: Any::Publish(change), ops })
+        Ok(Decided::Change { presentity, change: Any::Publish(change) })
     }
 
     /// All bodies of the topic fit into one message, with this one instead of that of `replaced`.
@@ -225,13 +213,7 @@ impl Presence {
         let publication = &self.tables.publications[id];
         let mut state = asked.state(core);
         state.rare.clone_from(&publication.state.rare);
-        let ops = smallvec![self.put_publication(
-            id,
-            &state,
-            publication.body_object,
-            publication.received
-        )];
-        Decided::Change { presentity, change: Any::Publish(Change::Refresh(id, state)), ops }
+        Decided::Change { presentity, change: Any::Publish(Change::Refresh(id, state)) }
     }
 
     fn publish_modified(
@@ -252,15 +234,8 @@ impl Presence {
             (ObjectId(0), false) => core.new_object(),
             (known, false) => known,
         };
-        let mut ops: SmallVec<[Op; 2]> =
-            smallvec![self.put_publication(id, &state, body_object, core.now.wall)];
-        if !body.is_empty() {
-            ops.push(Op::Put { id: body_object, kind: Kind::Body, bytes: body.clone() });
-        } else if publication.body_object != ObjectId(0) {
-            ops.push(Op::Remove { id: publication.body_object });
-        }
         let change = Change::Modify { id, state, body_object, body };
-        Ok(Decided::Change { presentity, change: Any::Publish(change), ops })
+        Ok(Decided::Change { presentity, change: Any::Publish(change) })
     }
 
     fn publish_removal(
@@ -278,33 +253,7 @@ impl Presence {
             expires: core.now.wall + Span::millis(limits::TRANSACTION_MS),
             ..asked.state(core)
         };
-        let mut ops: SmallVec<[Op; 2]> =
-            smallvec![self.put_publication(id, &state, ObjectId(0), publication.received)];
-        if publication.body_object != ObjectId(0) {
-            ops.push(Op::Remove { id: publication.body_object });
-        }
-        let change = Any::Publish(Change::Remove(id, state));
-        Decided::Change { presentity, change, ops }
-    }
-
-    /// The small object of a publication with a new state.
-    pub(super) fn put_publication(
-        &self,
-        id: PublicationId,
-        state: &State,
-        body: ObjectId,
-        received: Wall,
-    ) -> Op {
-        let publication = &self.tables.publications[id];
-        let bytes = records::publication(&records::OfPublication {
-            aor: &self.tables.owner(publication.topic).aor,
-            package: self.tables.topics[publication.topic].package,
-            state,
-            previous_etag: publication.state.etag.as_str(),
-            received,
-            body,
-        });
-        Op::Put { id: publication.object, kind: Kind::Publication, bytes }
+        Decided::Change { presentity, change: Any::Publish(Change::Remove(id, state)) }
     }
 
     /// Put a change into memory; says the answer and what follows it.
@@ -421,11 +370,9 @@ impl Presence {
     /// Set the timer of its end anew.
     pub(super) fn set_publication_timer(&mut self, core: &mut Core, id: PublicationId) {
         let publication = &mut self.tables.publications[id];
-        if let Some(timer) = publication.timer.take() {
-            core.cancel_timer(timer);
-        }
         let at = core.now.instant + publication.state.expires.since(core.now.wall);
-        publication.timer = core.set_timer(at, Timer::Presence(PresenceTimer::PublicationEnd(id)));
+        let timer = Timer::Presence(PresenceTimer::PublicationEnd(id));
+        publication.timer = core.postpone_timer(publication.timer, at, timer);
     }
 
     /// A publication has reached its end, or a removed one need not answer repeats any more

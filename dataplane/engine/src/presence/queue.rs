@@ -5,14 +5,13 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
-use pharos_storage::{Op, StoreError};
-use smallvec::SmallVec;
+use pharos_storage::StoreError;
 
 use super::refusal::Refusal;
 use super::tables::{PresentityId, PublicationId, SubscriptionId, TopicId};
 use super::{Presence, StoreOwner, publish, read, subscribe};
 use crate::reject::Reject;
-use crate::sip::{Answer, Deferred, Detail, Incoming, Sip};
+use crate::sip::{Answer, Deferred, Detail, Incoming, Marks, Sip};
 use crate::{Core, Instant, limits};
 
 /// What waits its turn.
@@ -46,18 +45,23 @@ pub(super) enum Change {
     Subscribe(subscribe::Change),
 }
 
+impl Change {
+    /// Nothing of it is stored: it is over with its answer.
+    const fn is_of_memory(&self) -> bool {
+        matches!(self, Self::Subscribe(subscribe::Change::Fetch(_)))
+    }
+}
+
 /// What a request leads to.
 pub(super) enum Decided {
     /// Nothing changes.
     Answer(Answer),
-    /// This, once `ops` are stored. Without `ops` at once.
+    /// This, once it is stored.
     Change {
         /// Whose state.
         presentity: PresentityId,
         /// What.
         change: Change,
-        /// What makes it durable.
-        ops: SmallVec<[Op; 2]>,
     },
 }
 
@@ -150,8 +154,8 @@ impl Presence {
                 reply.answer(core, sip, &answer);
             }
             Ok(Decided::Answer(answer)) => reply.answer(core, sip, &answer),
-            Ok(Decided::Change { presentity, change, ops }) => {
-                self.commit(core, sip, (presentity, change, ops), reply);
+            Ok(Decided::Change { presentity, change }) => {
+                self.commit(core, sip, (presentity, change), reply);
             }
         }
         if let Some(presentity) = made {
@@ -164,10 +168,10 @@ impl Presence {
         &mut self,
         core: &mut Core,
         sip: &mut Sip,
-        (presentity, change, ops): (PresentityId, Change, SmallVec<[Op; 2]>),
+        (presentity, change): (PresentityId, Change),
         reply: Reply<'_, '_>,
     ) {
-        if ops.is_empty() || !core.config.commit {
+        if !core.config.commit || change.is_of_memory() {
             let (answer, after) = self.apply(core, presentity, change, false);
             reply.answer(core, sip, &answer);
             self.follow_up(core, sip, after);
@@ -178,6 +182,7 @@ impl Presence {
             reply.answer(core, sip, &answer);
             return;
         }
+        let ops = self.durable(core, &change);
         let request = reply.defer(core, sip);
         let owner = &mut self.tables.presentities[presentity];
         assert!(owner.busy.is_none(), "one change at a time");
@@ -266,6 +271,7 @@ impl Presence {
             txn: request.txn(),
             aor: aor.as_bytes(),
             hash: request.hash(),
+            marks: Marks::default(),
         };
         self.run(core, sip, &incoming, Some(presentity), Reply::Later(request));
     }

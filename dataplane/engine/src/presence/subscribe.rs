@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use pharos_parser::Message;
 use pharos_parser::message::Essential;
 use pharos_storage::{ObjectId, Op};
-use smallvec::{SmallVec, smallvec};
+use smallvec::smallvec;
 
 use super::authorize::{Asked as Question, Decision};
 use super::package::{BodyError, PackageId, WatcherEvent};
@@ -147,14 +147,11 @@ impl Presence {
         }
         if asked.expires == 0 {
             let change = Any::Subscribe(Change::Fetch(Box::new(subscription)));
-            return Ok(Decided::Change { presentity, change, ops: SmallVec::new() });
+            return Ok(Decided::Change { presentity, change });
         }
         subscription.object = core.new_object();
-        let bytes = records::subscription(&core.config, aor, &subscription, None);
-        let kind = pharos_storage::Kind::Subscription;
-        let ops = smallvec![Op::Put { id: subscription.object, kind, bytes }];
         let change = Any::Subscribe(Change::Initial(Box::new(subscription)));
-        Ok(Decided::Change { presentity, change, ops })
+        Ok(Decided::Change { presentity, change })
     }
 
     /// What the watcher may have.
@@ -224,9 +221,8 @@ impl Presence {
             path: request.path,
             reserved: records::head_room(known),
         };
-        let ops = smallvec![self.put_subscription(core, id, Some(&refresh))];
         let change = Any::Subscribe(Change::Refresh(id, Box::new(refresh)));
-        Ok(Decided::Change { presentity, change, ops })
+        Ok(Decided::Change { presentity, change })
     }
 
     /// Put a change into memory; says the answer and what follows it.
@@ -382,11 +378,9 @@ impl Presence {
     /// Set the timer of its end anew.
     pub(super) fn set_subscription_timer(&mut self, core: &mut Core, id: SubscriptionId) {
         let known = &mut self.tables.subscriptions[id];
-        if let Some(timer) = known.timer.take() {
-            core.cancel_timer(timer);
-        }
         let at = core.now.instant + known.expires.since(core.now.wall);
-        known.timer = core.set_timer(at, Timer::Presence(PresenceTimer::SubscriptionEnd(id)));
+        let timer = Timer::Presence(PresenceTimer::SubscriptionEnd(id));
+        known.timer = core.postpone_timer(known.timer, at, timer);
     }
 
     /// A subscription has reached its end (row C120), or a finished one need not answer repeats any

@@ -57,6 +57,6 @@ pub(super) fn with_request(text: &str, look: impl FnOnce(&mut Core, &Incoming<'_
     let txn = core.keys.transaction(parts, head.cseq.number, [branch, head.via.sent_by()]);
     let aor = b"alice@example.com";
     let hash = core.aor_hash(aor);
-    let request = Incoming { msg: &message, head, path, txn, aor, hash };
+    let request = Incoming { msg: &message, head, path, txn, aor, hash, marks: Default::default() };
     look(&mut core, &request);
 }

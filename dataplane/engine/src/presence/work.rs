@@ -1,17 +1,11 @@
 //! Work lists: what takes more than one turn. At most 64 outputs a call, so that no presentity,
 //! however popular, keeps the others waiting.
 
-use core::net::SocketAddr;
-
 use super::package::PackageId;
-use super::subscription::Delivery;
 use super::tables::{SubscriptionId, TopicId};
 use super::{Presence, PresenceTimer};
 use crate::sip::Sip;
 use crate::{Core, Span, Timer, limits};
-
-/// Somebody who waits for a window: the subscription, and the destination if it is that one's.
-pub(super) type Blocked = (SubscriptionId, Option<SocketAddr>);
 
 /// One presentity's news on its way to all its watchers.
 pub(super) struct Fan {
@@ -122,33 +116,9 @@ impl Presence {
         }
     }
 
-    /// Let those try again whose window may have opened.
-    fn unblock(&mut self, core: &mut Core, sip: &mut Sip, left: &mut usize) {
-        if !core::mem::take(&mut self.window_opened) {
-            return;
-        }
-        let tries = self.blocked.len().min(limits::OUTPUTS_PER_TICK * 4);
-        for _ in 0..tries {
-            let Some((id, towards)) = self.blocked.pop_front() else { break };
-            let Some(subscription) = self.tables.subscriptions.get_mut(id) else { continue };
-            if subscription.delivery != Delivery::Blocked {
-                continue;
-            }
-            if *left == 0 || towards.is_some_and(|peer| !sip.has_room_for(peer)) {
-                self.blocked.push_back((id, towards));
-                continue;
-            }
-            subscription.delivery = Delivery::Idle;
-            *left -= usize::from(self.deliver(core, sip, id));
-        }
-        // Those not looked at yet have the next turn.
-        self.window_opened |= *left == 0 && !self.blocked.is_empty();
-    }
-
     /// When there is something to go on with.
     pub(super) fn work_waits(&self) -> bool {
-        let blocked = self.window_opened && !self.blocked.is_empty();
-        blocked || !self.fans.is_empty() || self.flush_waits()
+        self.blocked.may_go_on() || !self.fans.is_empty() || self.flush_waits()
     }
 
     /// Start telling those who are owed a NOTIFY after a restart.

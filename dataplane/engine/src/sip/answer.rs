@@ -9,6 +9,7 @@ use pharos_parser::message::Essential;
 use pharos_parser::write::{HeadWriter, ResponseHead, echo, record_route, response, status_line};
 use pharos_parser::{Message, Name};
 
+use super::incoming::Marks;
 use super::listen::write_contact;
 use super::response::destination;
 use crate::Config;
@@ -81,6 +82,7 @@ pub(super) struct Asked<'m> {
     pub(super) path: Path,
     pub(super) txn: TxnKey,
     pub(super) hash: u64,
+    pub(super) marks: &'m Marks,
 }
 
 impl Asked<'_> {
@@ -92,7 +94,7 @@ impl Asked<'_> {
 
     /// Appends the header lines that every answer copies.
     fn write_echo(&self, keys: &Keys, head: &Essential<'_>, out: &mut Vec<u8>) {
-        let tag = head.to.tag().is_none().then(|| keys.tag(self.hash, self.txn));
+        let tag = head.to.tag().is_none().then(|| self.marks.tag(keys, self.hash, self.txn));
         let tag = tag.as_ref().map(|tag| tag.as_bytes());
         echo(self.msg, Some(&head.via), tag, self.path.peer, out);
     }
@@ -113,7 +115,7 @@ pub(super) fn write_answer(
             HeadWriter::new(out)
         }
         None => {
-            let tag = keys.tag(asked.hash, asked.txn);
+            let tag = asked.marks.tag(keys, asked.hash, asked.txn);
             let head = ResponseHead {
                 status: answer.status,
                 reason: reason_phrase(answer.status),
@@ -134,7 +136,7 @@ pub(super) fn write_answer(
         Detail::Removed => writer = repeat_entity_tag(asked.msg, writer),
         _ => {}
     }
-    let about = (asked.path, asked.txn, asked.hash);
+    let about = (asked.path, asked.txn, asked.hash, asked.marks);
     write_end(config, write_detail(config, keys, about, answer.detail, writer));
 }
 
@@ -165,7 +167,7 @@ impl Echo {
         &self,
         config: &Config,
         keys: &Keys,
-        about: (Path, TxnKey, u64),
+        about: (Path, TxnKey, u64, &Marks),
         answer: Answer,
         out: &mut Vec<u8>,
     ) {
@@ -197,7 +199,7 @@ fn write_end(config: &Config, writer: HeadWriter<'_>) {
 fn write_detail<'b>(
     config: &Config,
     keys: &Keys,
-    (path, txn, hash): (Path, TxnKey, u64),
+    (path, txn, hash, marks): (Path, TxnKey, u64, &Marks),
     detail: Detail,
     writer: HeadWriter<'b>,
 ) -> HeadWriter<'b> {
@@ -205,7 +207,7 @@ fn write_detail<'b>(
         // The request itself has what these say.
         Detail::None | Detail::Unsupported => writer,
         Detail::Publication(expires) => {
-            let tag = keys.entity_tag(hash, txn);
+            let tag = marks.entity_tag(keys, hash, txn);
             writer.header(Name::SipEtag, tag.as_bytes()).number(Name::Expires, expires)
         }
         Detail::Removed => writer.number(Name::Expires, 0),

@@ -6,6 +6,7 @@
 //! absorb it.
 
 use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::fmt::Write;
 use core::net::{IpAddr, SocketAddr};
@@ -114,6 +115,8 @@ impl Client {
 pub(super) struct Clients {
     pub(super) pool: Pool<Client>,
     windows: Map<SocketAddr, u32>,
+    /// Destinations whose full window has a place again, until somebody asks.
+    opened: VecDeque<SocketAddr>,
     /// Destinations that do not take TCP, and until when.
     no_tcp: Map<SocketAddr, Instant>,
 }
@@ -123,6 +126,7 @@ impl Clients {
         Self {
             pool: Pool::new(capacity, generation),
             windows: Map::with_hasher(hashing),
+            opened: VecDeque::new(),
             no_tcp: Map::with_hasher(hashing),
         }
     }
@@ -130,6 +134,11 @@ impl Clients {
     pub(super) fn has_room_for(&self, peer: SocketAddr) -> bool {
         let used = self.windows.get(&peer).copied().unwrap_or(0);
         (used as usize) < CLIENTS_PER_DESTINATION_MAX
+    }
+
+    /// The next destination whose window was full and is not any more.
+    pub(super) fn pop_opened(&mut self) -> Option<SocketAddr> {
+        self.opened.pop_front()
     }
 
     pub(super) fn no_tcp_len(&self) -> usize {
@@ -156,11 +165,13 @@ impl Clients {
     }
 
     fn leave(&mut self, peer: SocketAddr) {
-        if let Some(used) = self.windows.get_mut(&peer) {
-            *used -= 1;
-            if *used == 0 {
-                self.windows.remove(&peer);
-            }
+        let Some(used) = self.windows.get_mut(&peer) else { return };
+        if *used as usize == CLIENTS_PER_DESTINATION_MAX {
+            self.opened.push_back(peer);
+        }
+        *used -= 1;
+        if *used == 0 {
+            self.windows.remove(&peer);
         }
     }
 

@@ -1,6 +1,7 @@
 //! A new request that passed every check, and one whose answer waits for a commit.
 
 use alloc::boxed::Box;
+use core::cell::OnceCell;
 use core::net::SocketAddr;
 
 use pharos_parser::Message;
@@ -8,7 +9,7 @@ use pharos_parser::message::Essential;
 
 use super::answer::{Asked, Echo};
 use crate::net::Path;
-use crate::wire::{Token, TxnKey};
+use crate::wire::{Keys, Token, TxnKey};
 use crate::{Core, Instant};
 
 /// A new request: parsed, from a trusted source, for this shard, no repeat, not merged, its method
@@ -29,6 +30,25 @@ pub struct Incoming<'m> {
     pub aor: &'m [u8],
     /// Hash of `aor`; of a request within a dialog of ours only its top 32 bits.
     pub hash: u64,
+    /// What was derived of it so far.
+    pub marks: Marks,
+}
+
+/// The tokens that a request makes, each derived when it is first asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Marks {
+    tag: OnceCell<Token>,
+    entity: OnceCell<Token>,
+}
+
+impl Marks {
+    pub(super) fn tag(&self, keys: &Keys, hash: u64, txn: TxnKey) -> Token {
+        *self.tag.get_or_init(|| keys.tag(hash, txn))
+    }
+
+    pub(super) fn entity_tag(&self, keys: &Keys, hash: u64, txn: TxnKey) -> Token {
+        *self.entity.get_or_init(|| keys.entity_tag(hash, txn))
+    }
 }
 
 impl Incoming<'_> {
@@ -39,17 +59,17 @@ impl Incoming<'_> {
 
     /// The tag that our answer puts into a To without one.
     pub fn local_tag(&self, core: &Core) -> Token {
-        core.keys.tag(self.hash, self.txn)
+        self.marks.tag(&core.keys, self.hash, self.txn)
     }
 
     /// The entity-tag that this PUBLISH makes.
     pub fn entity_tag(&self, core: &Core) -> Token {
-        core.keys.entity_tag(self.hash, self.txn)
+        self.marks.entity_tag(&core.keys, self.hash, self.txn)
     }
 
     pub(super) fn asked(&self) -> Asked<'_> {
-        let Self { msg, head, path, txn, hash, .. } = self;
-        Asked { msg, head: Some(head), path: *path, txn: *txn, hash: *hash }
+        let Self { msg, head, path, txn, hash, marks, .. } = self;
+        Asked { msg, head: Some(head), path: *path, txn: *txn, hash: *hash, marks }
     }
 }
 
@@ -64,6 +84,7 @@ pub struct Deferred {
     pub(super) path: Path,
     pub(super) txn: TxnKey,
     pub(super) hash: u64,
+    pub(super) marks: Marks,
     pub(super) since: Instant,
 }
 
@@ -95,11 +116,11 @@ impl Deferred {
 
     /// As [`Incoming::local_tag`].
     pub fn local_tag(&self, core: &Core) -> Token {
-        core.keys.tag(self.hash, self.txn)
+        self.marks.tag(&core.keys, self.hash, self.txn)
     }
 
     /// As [`Incoming::entity_tag`].
     pub fn entity_tag(&self, core: &Core) -> Token {
-        core.keys.entity_tag(self.hash, self.txn)
+        self.marks.entity_tag(&core.keys, self.hash, self.txn)
     }
 }

@@ -12,7 +12,7 @@ use pharos_parser::message::Essential;
 use pharos_parser::{FrameError, Message, Method, Name, Reason};
 
 use super::answer::{Answer, Asked, Detail};
-use super::incoming::Incoming;
+use super::incoming::{Incoming, Marks};
 use super::server::Match;
 use super::{Sip, SipEvent};
 use crate::Core;
@@ -142,20 +142,23 @@ impl Sip {
         match route(core, msg, &head, aor) {
             Route::Owner(hash) if core.owns(hash) => {
                 let (txn, aor) = (key, &**aor);
-                self.own_request(core, Incoming { msg, head, path, txn, aor, hash })
+                let marks = Marks::default();
+                self.own_request(core, Incoming { msg, head, path, txn, aor, hash, marks })
             }
             Route::Owner(hash) => {
                 self.hand_over(core, path, hash, msg);
                 None
             }
             Route::Anyone => {
-                let asked = Asked { msg, head: Some(&head), path, txn: key, hash: 0 };
+                let (head, marks) = (Some(&head), &Marks::default());
+                let asked = Asked { msg, head, path, txn: key, hash: 0, marks };
                 let answer = self.capabilities(core, &asked);
                 self.send_answer(core, &asked, answer);
                 None
             }
             Route::Refuse(reject) => {
-                let asked = Asked { msg, head: Some(&head), path, txn: key, hash: 0 };
+                let (head, marks) = (Some(&head), &Marks::default());
+                let asked = Asked { msg, head, path, txn: key, hash: 0, marks };
                 self.refuse_asked(core, &asked, reject);
                 None
             }
@@ -274,7 +277,8 @@ impl Sip {
         // A stranger's answer goes to where it is, not to where its Via says: it might not be its
         // own.
         let head = head.as_ref().ok().filter(|_| why != Reject::Untrusted);
-        self.refuse_asked(core, &Asked { msg, head, path, txn, hash: 0 }, why);
+        let marks = &Marks::default();
+        self.refuse_asked(core, &Asked { msg, head, path, txn, hash: 0, marks }, why);
     }
 
     fn refuse_asked(&mut self, core: &mut Core, asked: &Asked<'_>, why: Reject) {

@@ -7,7 +7,7 @@ use pharos_parser::Message;
 use pharos_parser::write::{ResponseHead, response};
 
 use super::answer::{Answer, Asked, reason_phrase, write_answer};
-use super::{Sip, SipTimer};
+use super::{Marks, Sip, SipTimer};
 use crate::core::{Piece, Timer};
 use crate::counters::{Count, Way};
 use crate::limits::{INVITE_SERVER_MAX, T1_MS, T2_MS, T4_MS, TRANSACTION_MS};
@@ -193,7 +193,8 @@ impl Sip {
         let (request, path, hash) = (invite.request.clone(), invite.path, invite.hash);
         let Ok(msg) = Message::parse(&request) else { return };
         let Ok(head) = msg.essential() else { return };
-        let asked = Asked { msg: &msg, head: Some(&head), path, txn: key, hash };
+        let (head, marks) = (Some(&head), &Marks::default());
+        let asked = Asked { msg: &msg, head, path, txn: key, hash, marks };
         self.answer_invite(core, &asked, Answer::status(487));
     }
 

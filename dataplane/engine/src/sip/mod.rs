@@ -52,7 +52,7 @@ pub use answer::{Answer, Detail};
 use client::Clients;
 pub use dialog::Dialog;
 use flow::Flows;
-pub use incoming::{Deferred, Incoming};
+pub use incoming::{Deferred, Incoming, Marks};
 pub(crate) use intake::Origin;
 pub use invite::InviteId;
 use invite::Invites;
@@ -192,16 +192,17 @@ impl Sip {
             path: incoming.path,
             txn: incoming.txn,
             hash: incoming.hash,
+            marks: incoming.marks.clone(),
             since: core.now.instant,
         }
     }
 
     /// Answer a deferred request, unless its transaction has timed out (RFC 4320 4.2).
     pub fn answer_deferred(&mut self, core: &mut Core, deferred: Deferred, answer: &Answer) {
-        let Deferred { echo, peer, invite, path, txn, hash, since, .. } = deferred;
+        let Deferred { echo, peer, invite, path, txn, hash, marks, since, .. } = deferred;
         let keys = core.keys.clone();
         let write = |config: &Config, out: &mut Vec<u8>| {
-            echo.write_answer(config, &keys, (path, txn, hash), *answer, out);
+            echo.write_answer(config, &keys, (path, txn, hash, &marks), *answer, out);
         };
         if invite {
             let mut bytes = Vec::new();
@@ -229,6 +230,11 @@ impl Sip {
     /// One more request to this destination fits.
     pub fn has_room_for(&self, destination: SocketAddr) -> bool {
         !self.clients.pool.is_full() && self.clients.has_room_for(destination)
+    }
+
+    /// The next destination whose full window has a place again. Each is named once.
+    pub fn pop_opened(&mut self) -> Option<SocketAddr> {
+        self.clients.pop_opened()
     }
 
     /// One more request fits, its destination aside.

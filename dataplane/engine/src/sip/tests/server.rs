@@ -231,7 +231,15 @@ fn cancel_of_a_waiting_invite() {
     let parts = [head.call_id, head.from.tag().unwrap(), b"INVITE"];
     let txn = bench.core.keys.transaction(parts, 1, via);
     let hash = bench.core.aor_hash(b"alice@example.com");
-    let incoming = crate::sip::Incoming { msg: &msg, head, path, txn, aor: b"", hash };
+    let incoming = crate::sip::Incoming {
+        msg: &msg,
+        head,
+        path,
+        txn,
+        aor: b"",
+        hash,
+        marks: Default::default(),
+    };
     let waiting = bench.sip.defer(&mut bench.core, &incoming);
     let trying = bench.out();
     assert!(trying[0].text().starts_with("SIP/2.0 100 Trying\r\n"));
@@ -258,7 +266,15 @@ fn an_accepted_invite_absorbs_repeats() {
     let parts = [head.call_id, head.from.tag().unwrap(), b"INVITE"];
     let txn = bench.core.keys.transaction(parts, 1, via);
     let hash = bench.core.aor_hash(b"alice@example.com");
-    let incoming = crate::sip::Incoming { msg: &msg, head, path, txn, aor: b"", hash };
+    let incoming = crate::sip::Incoming {
+        msg: &msg,
+        head,
+        path,
+        txn,
+        aor: b"",
+        hash,
+        marks: Default::default(),
+    };
     bench.sip.answer(&mut bench.core, &incoming, &Answer::status(200));
     assert_eq!(bench.out().len(), 1);
     assert_eq!(bench.refused(path, INVITE), []);
