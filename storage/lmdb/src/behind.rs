@@ -26,6 +26,11 @@ impl Behind {
         same.push(queued);
     }
 
+    /// Nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_hash.is_empty()
+    }
+
     /// What came for one AoR before the request with this place, oldest first: it has to be
     /// committed before that request.
     pub(crate) fn take_before(&mut self, hash: u64, place: u64) -> Vec<Queued> {

@@ -52,19 +52,28 @@ impl<'a> Entry<'a> {
         }
     }
 
-    /// Writes the record into an empty scratch buffer.
-    pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        out.clear();
+    /// Its head, and the bytes that follow: what goes into the log, in two parts so that an object
+    /// is copied once, into LMDB's page.
+    pub(crate) fn parts(&self) -> ([u8; HEAD], &'a [u8]) {
         let (kind, first, second, bytes) = match *self {
             Self::Object(object) => (object.kind as u8, object.id.0, object.hash, object.bytes),
             Self::Tombstone { id, hash } => (TOMBSTONE, id.0, hash, &[][..]),
             Self::Mark { wall, highest } => (MARK, wall, highest, &[][..]),
         };
-        out.push(kind);
-        out.extend_from_slice(&first.to_le_bytes());
-        out.extend_from_slice(&second.to_le_bytes());
-        let checksum = checksum(out, bytes);
-        out.extend_from_slice(&checksum.to_le_bytes());
+        let mut head = [0; HEAD];
+        head[0] = kind;
+        head[1..9].copy_from_slice(&first.to_le_bytes());
+        head[9..17].copy_from_slice(&second.to_le_bytes());
+        let checksum = checksum(&head[..17], bytes);
+        head[17..].copy_from_slice(&checksum.to_le_bytes());
+        (head, bytes)
+    }
+
+    /// The record as one piece, instead of what the buffer holds.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        let (head, bytes) = self.parts();
+        out.clear();
+        out.extend_from_slice(&head);
         out.extend_from_slice(bytes);
     }
 }

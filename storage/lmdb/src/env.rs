@@ -84,6 +84,12 @@ impl LaneEnv {
         !grow().is_err_and(|error| NO_ROOM.contains(&error.kind()))
     }
 
+    /// Bytes of the file that hold pages, free ones among them; what is beyond them is nobody's.
+    pub(crate) fn used(&self) -> u64 {
+        let page = u64::from(self.env.unnamed_database_stat().page_size);
+        (self.env.info().last_page_number as u64 + 1) * page
+    }
+
     /// Closes the environment and waits until it is; every clone must be gone.
     pub(crate) fn close(self) {
         self.env.prepare_for_closing().wait();

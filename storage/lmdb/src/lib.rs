@@ -16,6 +16,7 @@
 //! not.
 #![deny(unsafe_code)]
 
+mod ahead;
 mod behind;
 mod clock;
 mod directory;

@@ -3,13 +3,15 @@
 //! Index, tail and counts are changed only after the commit has returned; a transaction that fails
 //! leaves everything, here and on disk, as it was before.
 
+use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use hashbrown::HashMap;
-use heed::{PutFlags, RwTxn};
+use heed::{PutFlags, ReservedSpace, RwTxn};
 use pharos_storage::{Object, ObjectId, Op, Request, StoreError};
 
+use crate::ahead::Ahead;
 use crate::entry::{Entry, footprint, object_id};
 use crate::env::{LaneEnv, may_be_cut_short, meaning};
 use crate::index::{Index, Mix, Place};
@@ -78,9 +80,10 @@ pub(crate) struct Log {
     map_size: u64,
     slack: u64,
     probe: Option<Box<dyn Probe>>,
-    /// One record being made, and the records being moved: kept to be used again.
-    scratch: Vec<u8>,
+    ahead: Ahead,
+    /// Records being moved, and what a transaction changes: kept to be used again.
     moving: Vec<u8>,
+    moved: Vec<(ObjectId, usize)>,
     changes: Changes,
 }
 
@@ -141,8 +144,9 @@ impl Log {
             map_size,
             slack,
             probe: None,
-            scratch: Vec::new(),
+            ahead: Ahead::new(&folder.join("data.mdb"), map_size),
             moving: Vec::new(),
+            moved: Vec::new(),
             changes: Changes::default(),
         };
         Ok((log, scan))
@@ -184,6 +188,11 @@ impl Log {
         self.index.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Makes room ahead of the next commit, when it is time: half a millisecond, once a mebibyte.
+    pub(crate) fn make_room(&mut self) {
+        self.ahead.keep(self.env.used());
+    }
+
     /// Bytes of all records, dead ones included.
     pub(crate) const fn bytes(&self) -> u64 {
         self.bytes
@@ -209,8 +218,10 @@ impl Log {
         let wall = wall.max(self.wall);
         let env = self.env.clone();
         let mut txn = env.write()?;
-        let mut draft =
-            Draft { head: self.head, tail: self.tail, highest: self.highest, ..Draft::default() };
+        let mut changes = core::mem::take(&mut self.changes);
+        changes.clear();
+        let (head, tail, highest) = (self.head, self.tail, self.highest);
+        let mut draft = Draft { head, tail, highest, changes, ..Draft::default() };
         for request in requests {
             for op in &request.ops {
                 self.append_op(&mut txn, &mut draft, request.hash, op)?;
@@ -220,8 +231,8 @@ impl Log {
         if clean && self.wants_cleaning() {
             self.clean(&mut txn, &mut draft)?;
         }
-        Entry::Mark { wall, highest: draft.highest }.write(&mut self.scratch);
-        self.append(&mut txn, &mut draft, None)?;
+        let (mark, rest) = Entry::Mark { wall, highest: draft.highest }.parts();
+        self.append(&mut txn, &mut draft, None, [&mark, rest])?;
         self.step(Step::Commit)?;
         txn.commit().map_err(|error| self.commit_failure(error, draft.added))?;
         self.apply(&draft, wall);
@@ -250,12 +261,12 @@ impl Log {
         draft.highest = draft.highest.max(id.0);
         match op {
             Op::Put { kind, bytes, .. } => {
-                Entry::Object(Object { id, hash, kind: *kind, bytes }).write(&mut self.scratch);
-                self.append(txn, draft, Some(id))
+                let (head, bytes) = Entry::Object(Object { id, hash, kind: *kind, bytes }).parts();
+                self.append(txn, draft, Some(id), [&head, bytes])
             }
             Op::Remove { .. } => {
-                Entry::Tombstone { id, hash }.write(&mut self.scratch);
-                self.append(txn, draft, None)?;
+                let (head, rest) = Entry::Tombstone { id, hash }.parts();
+                self.append(txn, draft, None, [&head, rest])?;
                 draft.changes.insert(id.0, None);
                 Ok(())
             }
@@ -266,18 +277,27 @@ impl Log {
         }
     }
 
-    /// Appends the record in the scratch buffer; `id` when it is the current version of an object.
+    /// Appends a record, given in two parts; `id` when it is the current version of an object.
     fn append(
         &mut self,
         txn: &mut RwTxn<'_>,
         draft: &mut Draft,
         id: Option<ObjectId>,
+        [first, second]: [&[u8]; 2],
     ) -> Result<(), Failure> {
         self.step(Step::Append)?;
-        let place = Place { sequence: draft.head, length: self.scratch.len() as u32 };
-        self.env.log.put_with_flags(txn, PutFlags::APPEND, &draft.head, &self.scratch)?;
+        let length = first.len() + second.len();
+        let place = Place { sequence: draft.head, length: length as u32 };
+        let append = PutFlags::APPEND;
+        let write = |page: &mut ReservedSpace<'_>| {
+            page.write_all(first)?;
+            page.write_all(second)
+        };
+        let log = &self.env.log;
+        let there = log.get_or_put_reserved_with_flags(txn, append, &draft.head, length, write)?;
+        assert!(there.is_none(), "keys only grow");
         draft.head += 1;
-        draft.added += footprint(self.scratch.len());
+        draft.added += footprint(length);
         if let Some(id) = id {
             draft.changes.insert(id.0, Some(place));
         }
@@ -291,8 +311,9 @@ impl Log {
         // not be filled by that.
         let quota = (2 * draft.added + CLEAN_BYTES).min(self.map_size / 64);
         let mut moving = core::mem::take(&mut self.moving);
+        let mut moved = core::mem::take(&mut self.moved);
         moving.clear();
-        let mut moved = Vec::new();
+        moved.clear();
         let mut last = None;
         {
             let index = self.index();
@@ -316,16 +337,14 @@ impl Log {
             }
         }
         let mut rest = &moving[..];
-        for (id, length) in moved {
+        for &(id, length) in &moved {
             self.step(Step::Move)?;
             let (record, after) = rest.split_at(length);
             rest = after;
-            self.scratch.clear();
-            self.scratch.extend_from_slice(record);
-            self.append(txn, draft, Some(id))?;
+            self.append(txn, draft, Some(id), [record, &[]])?;
             draft.done.moved += 1;
         }
-        self.moving = moving;
+        (self.moving, self.moved) = (moving, moved);
         if let Some(last) = last {
             self.step(Step::Delete)?;
             self.env.log.delete_range(txn, &(draft.tail..=last))?;

@@ -1,11 +1,12 @@
 //! The way into a lane: bounded in operations, bytes and age before anything takes memory.
+//!
+//! One short lock guards what waits, what it weighs and whether the lane sleeps: a submitter takes
+//! it once a request to put the request down, the lane once a batch to take all of them away.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
-use std::sync::atomic::{AtomicBool, AtomicU8, fence};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crossbeam::queue::ArrayQueue;
 use crossbeam::sync::{Parker, Unparker};
 use pharos_storage::limits::{BATCH_BYTES, BATCH_OPS, QUEUE_BYTES, QUEUE_OPS, SLOW_AGE};
 use pharos_storage::{Refused, Request, StoreError};
@@ -24,68 +25,99 @@ pub(crate) struct Queued {
     pub(crate) request: Request,
 }
 
-/// The lane is at work and will look again before it sleeps.
-const AWAKE: u8 = 0;
-/// It sleeps until anything comes.
-const IDLE: u8 = 1;
-/// It sleeps until the window ends or a batch is full.
-const GATHERING: u8 = 2;
+/// Requests that an empty queue keeps memory for; more is given back after a flood.
+const KEPT: usize = 4_096;
+
+/// What the lane's thread does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sleep {
+    /// It is at work and will look again before it sleeps.
+    Awake,
+    /// It sleeps until anything comes.
+    Idle,
+    /// It sleeps until its time is over or so many operations wait.
+    Gathering(u64),
+}
 
 /// What submitters and the lane's thread share.
 pub(crate) struct Queue {
-    waiting: ArrayQueue<Queued>,
+    shared: Mutex<Shared>,
     pub(crate) stats: Stats,
-    sleep: AtomicU8,
     bell: Unparker,
-    closing: AtomicBool,
     /// Log bytes beyond which nothing is stored any more.
     capacity: u64,
+}
+
+struct Shared {
+    waiting: Vec<Queued>,
+    /// Operations and bytes that wait here or in the lane's hands.
+    ops: u64,
+    bytes: u64,
+    sleep: Sleep,
+    closing: bool,
 }
 
 impl Queue {
     /// The queue and what its thread parks on.
     pub(crate) fn new(capacity: u64) -> (Arc<Self>, Parker) {
         let parker = Parker::new();
+        let (waiting, sleep) = (Vec::new(), Sleep::Awake);
+        let shared = Shared { waiting, ops: 0, bytes: 0, sleep, closing: false };
         let queue = Self {
-            waiting: ArrayQueue::new(QUEUE_OPS),
+            shared: Mutex::new(shared),
             stats: Stats::default(),
-            sleep: AtomicU8::new(AWAKE),
             bell: parker.unparker().clone(),
-            closing: AtomicBool::new(false),
             capacity,
         };
         (Arc::new(queue), parker)
     }
 
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// See [`crate::Submitter::submit`].
     pub(crate) fn submit(&self, now: u64, origin: u16, request: Request) -> Result<(), Refused> {
         let (ops, bytes) = (request.ops.len() as u64, request.weight() as u64);
-        if let Err(error) = self.admit(now, &request, ops, bytes) {
+        let mut shared = self.lock();
+        if let Err(error) = self.admit(&shared, now, &request, ops, bytes) {
+            drop(shared);
             add(&self.stats.refused, 1);
             return Err(Refused { request, error });
         }
-        let queued_ops = self.stats.queued_ops.fetch_add(ops, Relaxed) + ops;
-        let queued_bytes = self.stats.queued_bytes.fetch_add(bytes, Relaxed) + bytes;
-        if let Err(back) = self.waiting.push(Queued { origin, since: now, place: 0, request }) {
-            self.release(ops, bytes);
-            add(&self.stats.refused, 1);
-            return Err(Refused { request: back.request, error: StoreError::Busy });
+        shared.ops += ops;
+        shared.bytes += bytes;
+        shared.waiting.push(Queued { origin, since: now, place: 0, request });
+        self.show(&shared);
+        let wake = shared.wakes();
+        if wake {
+            shared.sleep = Sleep::Awake;
         }
-        self.ring(queued_ops >= BATCH_OPS as u64 || queued_bytes >= BATCH_BYTES as u64);
+        drop(shared);
+        if wake {
+            self.bell.unpark();
+        }
         Ok(())
     }
 
-    fn admit(&self, now: u64, request: &Request, ops: u64, bytes: u64) -> Result<(), StoreError> {
+    fn admit(
+        &self,
+        shared: &Shared,
+        now: u64,
+        request: &Request,
+        ops: u64,
+        bytes: u64,
+    ) -> Result<(), StoreError> {
         let stats = &self.stats;
-        if self.closing.load(Acquire) || stats.health() == Health::Closed {
+        if shared.closing || stats.health() == Health::Closed {
             return Err(StoreError::Closed);
         }
         if !request.fits() {
             return Err(StoreError::TooLarge);
         }
         let stores = request.stores();
-        let waiting = stats.queued_bytes.load(Relaxed) + bytes;
-        if stats.queued_ops.load(Relaxed) + ops > QUEUE_OPS as u64
+        let waiting = shared.bytes + bytes;
+        if shared.ops + ops > QUEUE_OPS as u64
             || waiting > QUEUE_BYTES as u64
             || (stores && stats.oldest_age(now) > SLOW_AGE)
         {
@@ -97,59 +129,72 @@ impl Queue {
         Ok(())
     }
 
-    /// The next request, in the order they came.
-    pub(crate) fn pop(&self) -> Option<Queued> {
-        self.waiting.pop()
+    /// Swaps everything that waits, in the order it came, for an empty list.
+    pub(crate) fn take(&self, into: &mut Vec<Queued>) {
+        debug_assert!(into.is_empty(), "what was taken before is still there");
+        into.shrink_to(KEPT);
+        std::mem::swap(&mut self.lock().waiting, into);
     }
 
-    /// A request has been answered: its place is free.
+    /// Requests have been answered: their places are free.
     pub(crate) fn release(&self, ops: u64, bytes: u64) {
-        self.stats.queued_ops.fetch_sub(ops, Relaxed);
-        self.stats.queued_bytes.fetch_sub(bytes, Relaxed);
+        let mut shared = self.lock();
+        shared.ops -= ops;
+        shared.bytes -= bytes;
+        self.show(&shared);
+    }
+
+    fn show(&self, shared: &Shared) {
+        self.stats.queued_ops.store(shared.ops, Relaxed);
+        self.stats.queued_bytes.store(shared.bytes, Relaxed);
     }
 
     /// Takes nothing new from now on; what waits is finished.
     pub(crate) fn close(&self) {
-        self.closing.store(true, Release);
+        self.lock().closing = true;
         self.bell.unpark();
     }
 
     pub(crate) fn is_closing(&self) -> bool {
-        self.closing.load(Acquire)
+        self.lock().closing
     }
 
     /// Sleeps until something comes, the queue closes or the time is over.
     pub(crate) fn sleep_idle(&self, parker: &Parker, timeout: Option<Duration>) {
-        self.sleep.store(IDLE, SeqCst);
-        fence(SeqCst);
-        if self.waiting.is_empty() && !self.is_closing() {
+        let mut shared = self.lock();
+        if shared.waiting.is_empty() && !shared.closing {
+            shared.sleep = Sleep::Idle;
+            drop(shared);
             match timeout {
                 Some(timeout) => parker.park_timeout(timeout),
                 None => parker.park(),
             }
+            self.lock().sleep = Sleep::Awake;
         }
-        self.sleep.store(AWAKE, Release);
     }
 
-    /// Sleeps until a batch is full or the time is over.
-    pub(crate) fn sleep_gathering(&self, parker: &Parker, timeout: Duration) {
-        self.sleep.store(GATHERING, SeqCst);
-        fence(SeqCst);
-        let full = self.stats.queued_ops.load(Relaxed) >= BATCH_OPS as u64
-            || self.stats.queued_bytes.load(Relaxed) >= BATCH_BYTES as u64;
-        if !full && !self.is_closing() {
+    /// Sleeps until so many operations wait, a batch is full or the time is over.
+    pub(crate) fn sleep_gathering(&self, parker: &Parker, enough: u64, timeout: Duration) {
+        let mut shared = self.lock();
+        shared.sleep = Sleep::Gathering(enough);
+        if !shared.wakes() && !shared.closing {
+            drop(shared);
             parker.park_timeout(timeout);
+            shared = self.lock();
         }
-        self.sleep.store(AWAKE, Release);
+        shared.sleep = Sleep::Awake;
     }
+}
 
-    /// Wakes the lane if it sleeps and this is what it sleeps for: one system call a batch.
-    fn ring(&self, full: bool) {
-        fence(SeqCst);
-        let asleep = self.sleep.load(Relaxed);
-        let wake = asleep == IDLE || (asleep == GATHERING && full);
-        if wake && self.sleep.compare_exchange(asleep, AWAKE, AcqRel, Relaxed).is_ok() {
-            self.bell.unpark();
+impl Shared {
+    /// The lane sleeps and this is what it sleeps for.
+    fn wakes(&self) -> bool {
+        match self.sleep {
+            Sleep::Awake => false,
+            Sleep::Idle => true,
+            Sleep::Gathering(enough) => {
+                self.ops >= enough.min(BATCH_OPS as u64) || self.bytes >= BATCH_BYTES as u64
+            }
         }
     }
 }

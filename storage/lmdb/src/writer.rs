@@ -56,15 +56,30 @@ pub(crate) struct Writer {
 /// What the thread holds between commits.
 #[derive(Default)]
 pub(crate) struct Work {
+    /// What has just come out of the queue.
+    taken: Vec<Queued>,
     promised: VecDeque<Queued>,
     behind: Behind,
     batch: Vec<Queued>,
     batch_ops: usize,
     batch_bytes: usize,
     last_ops: usize,
+    answered: Answered,
     replies: Vec<Delivery>,
     paused_until: u64,
     places: u64,
+}
+
+/// What a commit has answered and its submitters have not been told yet.
+#[derive(Default)]
+struct Answered {
+    /// Operations that are durable.
+    stored: u64,
+    /// Requests that failed.
+    failed: u64,
+    /// Operations and bytes of all of them.
+    ops: u64,
+    bytes: u64,
 }
 
 impl Writer {
@@ -78,6 +93,7 @@ impl Writer {
                 self.gather();
                 self.fill_batch();
                 self.commit();
+                self.log.make_room();
             } else if self.is_finished() {
                 return self.log;
             } else if self.may_clean(now) {
@@ -90,7 +106,8 @@ impl Writer {
 
     /// Moves what has come out of the shared queue, so that its order can be chosen.
     fn take_waiting(&mut self) {
-        while let Some(mut queued) = self.queue.pop() {
+        self.queue.take(&mut self.work.taken);
+        for mut queued in self.work.taken.drain(..) {
             self.work.places += 1;
             queued.place = self.work.places;
             if queued.request.token.is_some() {
@@ -158,7 +175,7 @@ impl Writer {
         let waited = self.clock.nanos().saturating_sub(first);
         if waited < self.window {
             let rest = Duration::from_nanos(self.window - waited);
-            self.queue.sleep_gathering(&self.parker, rest);
+            self.queue.sleep_gathering(&self.parker, BATCH_OPS as u64, rest);
             self.take_waiting();
         }
     }
@@ -170,8 +187,10 @@ impl Writer {
         while !self.work.is_full()
             && let Some(queued) = self.work.promised.pop_front()
         {
-            let before = self.work.behind.take_before(queued.request.hash, queued.place);
-            self.work.extend(before);
+            if !self.work.behind.is_empty() {
+                let before = self.work.behind.take_before(queued.request.hash, queued.place);
+                self.work.extend(before);
+            }
             self.work.extend([queued]);
         }
         let paused = self.clock.nanos() < self.work.paused_until && !self.queue.is_closing();
@@ -210,7 +229,8 @@ impl Writer {
         let freed = if some { self.try_commit(frees, false) } else { Err(StoreError::Full) };
         let closing = self.queue.is_closing();
         let mut kept = Vec::new();
-        for queued in std::mem::take(&mut self.work.batch) {
+        let mut batch = std::mem::take(&mut self.work.batch);
+        for queued in batch.drain(..) {
             let result = if frees(&queued.request) { freed } else { Err(StoreError::Full) };
             let result = if self.is_closed() { Err(StoreError::Closed) } else { result };
             if queued.request.token.is_none() && result == Err(StoreError::Full) && !closing {
@@ -219,6 +239,7 @@ impl Writer {
                 self.answer_one(&queued, result);
             }
         }
+        self.work.batch = batch;
         self.work.behind.put_back(kept);
         self.deliver();
     }
@@ -271,20 +292,24 @@ impl Writer {
     }
 
     fn answer(&mut self, result: Result<(), StoreError>) {
-        for queued in std::mem::take(&mut self.work.batch) {
+        let mut batch = std::mem::take(&mut self.work.batch);
+        for queued in batch.drain(..) {
             self.answer_one(&queued, result);
         }
+        self.work.batch = batch;
         self.deliver();
     }
 
     fn answer_one(&mut self, queued: &Queued, result: Result<(), StoreError>) {
         let request = &queued.request;
-        let stats = &self.queue.stats;
+        let ops = request.ops.len() as u64;
+        let done = &mut self.work.answered;
         match result {
-            Ok(()) => add(&stats.ops, request.ops.len() as u64),
-            Err(_) => add(&stats.failed, 1),
+            Ok(()) => done.stored += ops,
+            Err(_) => done.failed += 1,
         }
-        self.queue.release(request.ops.len() as u64, request.weight() as u64);
+        done.ops += ops;
+        done.bytes += request.weight() as u64;
         if let Some(token) = request.token {
             let reply = Reply { token, result };
             self.work.replies.push(Delivery { origin: queued.origin, reply });
@@ -293,6 +318,10 @@ impl Writer {
 
     /// The age goes first: who hears that the lane has caught up finds it so.
     fn deliver(&mut self) {
+        let Answered { stored, failed, ops, bytes } = std::mem::take(&mut self.work.answered);
+        add(&self.queue.stats.ops, stored);
+        add(&self.queue.stats.failed, failed);
+        self.queue.release(ops, bytes);
         self.show_oldest();
         if !self.work.replies.is_empty() {
             self.sink.deliver(&self.work.replies);
