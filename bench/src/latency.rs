@@ -1,6 +1,6 @@
 //! Time and percentiles.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
@@ -21,14 +21,9 @@ impl Default for Latencies {
 }
 
 impl Latencies {
-    /// One more, from `start` until now.
-    pub fn record(&mut self, start: Instant) {
-        self.0.saturating_record(start.elapsed().as_micros().max(1) as u64);
-    }
-
-    /// All of another's.
-    pub fn add(&mut self, other: &Self) {
-        self.0.add(&other.0).expect("the bounds are the same");
+    /// One more.
+    pub fn record(&mut self, latency: Duration) {
+        self.0.saturating_record(latency.as_micros().max(1) as u64);
     }
 
     /// How many.
