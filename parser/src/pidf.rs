@@ -8,7 +8,9 @@ use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
 use roxmltree::Node;
+use smallvec::SmallVec;
 
+use crate::xml::plain::{Plain, Step};
 use crate::xml::{Child, Outline, XmlError, read, unescape};
 
 /// Namespace of PIDF.
@@ -74,6 +76,60 @@ pub fn classify<'a>(outline: &Outline<'a>, child: &Child<'a>) -> (Kind, Option<C
 
 /// May this document be published?
 pub fn validate(bytes: &[u8]) -> Result<(), PidfError> {
+    match is_plain(bytes) {
+        Some(()) => Ok(()),
+        None => validate_tree(bytes),
+    }
+}
+
+/// One pass for documents as nearly all are written; `None` says nothing about any other.
+fn is_plain(bytes: &[u8]) -> Option<()> {
+    let mut reader = Plain::new(bytes)?;
+    let mut ids: SmallVec<[(Kind, &[u8]); 8]> = SmallVec::new();
+    // Of the tuple that is open.
+    let mut statuses = None;
+    loop {
+        match reader.next()? {
+            Step::Open(element) => match (element.depth, &mut statuses) {
+                (1, _) => {
+                    let name = (element.namespace, element.local);
+                    let entity = element.attribute("entity")?;
+                    let usable = entity.first().is_some_and(u8::is_ascii_graphic);
+                    if name != (NAMESPACE.as_bytes(), b"presence") || !usable {
+                        return None;
+                    }
+                }
+                (2, _) => {
+                    let kind = Kind::of(text(element.namespace)?, text(element.local)?);
+                    statuses = (kind == Kind::Tuple).then_some(0_usize);
+                    if kind.has_id() {
+                        let id = element.attribute("id").filter(|id| !id.is_empty())?;
+                        if ids.contains(&(kind, id)) || ids.len() == ids.inline_size() {
+                            return None;
+                        }
+                        ids.push((kind, id));
+                    }
+                }
+                (3, Some(count)) => {
+                    let status = (NAMESPACE.as_bytes(), &b"status"[..]);
+                    let is_status = (element.namespace, element.local) == status;
+                    *count = count.checked_add(usize::from(is_status))?;
+                }
+                _ => {}
+            },
+            Step::Close(2) if statuses.take().is_some_and(|count| count != 1) => return None,
+            Step::Close(_) => {}
+            Step::End => return Some(()),
+        }
+    }
+}
+
+fn text(bytes: &[u8]) -> Option<&str> {
+    core::str::from_utf8(bytes).ok()
+}
+
+/// As [`validate`], of any document.
+fn validate_tree(bytes: &[u8]) -> Result<(), PidfError> {
     let document = read(bytes).map_err(PidfError::Xml)?;
     let root = document.root_element();
     if !root.has_tag_name((NAMESPACE, "presence")) {

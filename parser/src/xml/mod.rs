@@ -9,6 +9,7 @@
 //! scope to each element that declares one; the limits keep both linear in the document's length.
 
 mod outline;
+pub(crate) mod plain;
 mod scan;
 mod text;
 

@@ -148,9 +148,9 @@ impl<'a> Scanner<'a> {
         let rest = self.rest(start);
         let (end, markup) = match rest.as_bytes().get(1) {
             Some(b'!') => (self.bang(start, rest)?, Markup::Other),
-            Some(b'?') => (self.behind(start, 2, "?>")?, Markup::Other),
+            Some(b'?') => (self.behind(start, 2, b"?>")?, Markup::Other),
             Some(b'/') => {
-                let end = self.behind(start, 2, ">")?;
+                let end = self.behind(start, 2, b">")?;
                 (end, Markup::Close { start, end })
             }
             _ => {
@@ -167,18 +167,22 @@ impl<'a> Scanner<'a> {
     }
 
     /// Behind the next `end` that starts `skip` bytes after `start` or later.
-    fn behind(&self, start: usize, skip: usize, end: &str) -> Result<usize, XmlError> {
+    fn behind(&self, start: usize, skip: usize, end: &[u8]) -> Result<usize, XmlError> {
         let from = start.saturating_add(skip);
-        memchr::memmem::find(self.rest(from).as_bytes(), end.as_bytes())
-            .map(|length| from.saturating_add(length).saturating_add(end.len()))
+        let body = self.rest(from).as_bytes();
+        // All ends are closed by this.
+        memchr::memchr_iter(b'>', body)
+            .map(|at| at.saturating_add(1))
+            .find(|length| body.get(..*length).is_some_and(|part| part.ends_with(end)))
+            .map(|length| from.saturating_add(length))
             .ok_or_else(|| XmlError::new(XmlReason::Malformed, start))
     }
 
     fn bang(&self, start: usize, rest: &str) -> Result<usize, XmlError> {
         if rest.starts_with("<!--") {
-            self.behind(start, 4, "-->")
+            self.behind(start, 4, b"-->")
         } else if rest.starts_with("<![CDATA[") {
-            self.behind(start, 9, "]]>")
+            self.behind(start, 9, b"]]>")
         } else {
             Err(XmlError::new(XmlReason::Dtd, start))
         }

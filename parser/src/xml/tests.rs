@@ -156,3 +156,116 @@ fn copies_keep_having_no_namespace() {
     outline.copy_child(child, &[("", "u")], &mut out);
     assert_eq!(out, b"<x xmlns=\"\"/>");
 }
+
+/// Elements as both readers tell them: depth, namespace, local name, the attribute `id`.
+type Told = Vec<(usize, String, String, Option<String>)>;
+
+/// What the plain reader says, when it says anything.
+fn plain(text: &str) -> Option<Told> {
+    let owned = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let mut reader = plain::Plain::new(text.as_bytes())?;
+    let (mut told, mut depth) = (Vec::new(), 0);
+    loop {
+        match reader.next()? {
+            plain::Step::Open(element) => {
+                depth += 1;
+                assert_eq!(depth, element.depth);
+                let (namespace, local) = (owned(element.namespace), owned(element.local));
+                told.push((depth, namespace, local, element.attribute("id").map(owned)));
+            }
+            plain::Step::Close(closed) => {
+                assert_eq!(depth, closed);
+                depth -= 1;
+            }
+            plain::Step::End => return Some(told),
+        }
+    }
+}
+
+/// What the tree says.
+fn tree(text: &str) -> Result<Told, XmlError> {
+    let document = read(text.as_bytes())?;
+    let elements = document.descendants().filter(roxmltree::Node::is_element);
+    let tell = |node: roxmltree::Node<'_, '_>| {
+        let (depth, name) = (node.ancestors().count() - 1, node.tag_name());
+        let namespace = name.namespace().unwrap_or_default().into();
+        (depth, namespace, name.name().into(), node.attribute("id").map(String::from))
+    };
+    Ok(elements.map(tell).collect())
+}
+
+const PLAIN: [&str; 7] = [
+    "<?xml version='1.0' encoding='UTF-8' standalone='yes'?>\n<a xmlns='u' id='1'>t</a>\r\n",
+    "<?xml version=\"1.0\"?><p:a xmlns:p='u' p:z='0' id=\"it's\"><b/>\u{e9}<p:c id = '' /></p:a>",
+    "<a xmlns='u' xmlns:p='v'><p:b xmlns='w'><c/></p:b><c p:id='' xml:lang='en'/>&amp;'\"</a>",
+    "<a.-_1 xmlns:x='u'><x:b xmlns:x='v'><x:c/></x:b><x:b/></a.-_1>",
+    "<a xmlns:p='u' xmlns:q='u'><b p:c='1' q:d='2' e='3' id='4'/> </a>",
+    "<a><b><c><d/></c></b>\t<e f='>'/></a>",
+    "<a id='\u{20ac}' xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance' xsi:b='c'/>",
+];
+
+/// Pieces that turn a plain document into something else.
+const PIECES: [&str; 35] = [
+    "<",
+    ">",
+    "/",
+    "</",
+    "/>",
+    "=",
+    "'",
+    "\"",
+    "&",
+    ";",
+    ":",
+    " ",
+    "\n",
+    "\0",
+    "]]>",
+    "&lt;",
+    "&#9;",
+    "&b;",
+    "<!-- -->",
+    "<![CDATA[]]>",
+    "<?p?>",
+    "<?xml version='1.0'?>",
+    "<!DOCTYPE a>",
+    " id='5'",
+    " xmlns='v'",
+    " xmlns:p='v'",
+    " xmlns:p=''",
+    " xmlns:xml='v'",
+    " p:c='6'",
+    " p:id='7'",
+    "p:",
+    "xmlns:",
+    " xmlns:r='http://www.w3.org/XML/1998/namespace'",
+    "\u{feff}",
+    "\u{ffff}",
+];
+
+/// Where the plain reader says anything, the tree says the same.
+#[test]
+fn plain_documents_are_read_alike() {
+    for text in PLAIN {
+        let told = plain(&text.replace(" = ", "=").replace("f='>'", ""));
+        assert!(told.is_some(), "{text}");
+    }
+    for text in PLAIN {
+        let places = || (0..=text.len()).filter(|at| text.is_char_boundary(*at));
+        let mut broken = Vec::new();
+        for at in places() {
+            let (head, tail) = text.split_at(at);
+            broken.extend(PIECES.map(|piece| [head, piece, tail].concat()));
+            // Without the next bytes, and with some of them twice.
+            for end in places().filter(|end| *end > at && *end <= at + 24) {
+                broken.push([head, &text[end..]].concat());
+                broken.push([&text[..end], tail].concat());
+            }
+        }
+        for text in &broken {
+            if let Some(told) = plain(text) {
+                assert_eq!(Ok(told), tree(text), "{text}");
+            }
+        }
+    }
+}
