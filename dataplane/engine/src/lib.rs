@@ -40,6 +40,7 @@ extern crate alloc;
 pub mod config;
 pub mod core;
 pub mod counters;
+mod index;
 mod invariants;
 pub mod io;
 pub mod limits;

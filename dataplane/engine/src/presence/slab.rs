@@ -164,6 +164,16 @@ impl<T> Slab<T> {
         }
     }
 
+    /// The living thing at a place.
+    pub(super) fn at(&self, index: u32) -> Option<(Id<T>, &T)> {
+        match self.slot(index)? {
+            Slot::Taken { generation, value } => {
+                Some((Id { index, generation: *generation, of: PhantomData }, value))
+            }
+            Slot::Free { .. } => None,
+        }
+    }
+
     /// The living thing at the first taken place from `index` on.
     pub(super) fn next_from(&self, index: u32) -> Option<Id<T>> {
         let places = (self.blocks.len() * BLOCK) as u32;

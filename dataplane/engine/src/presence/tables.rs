@@ -4,13 +4,12 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use hashbrown::HashTable;
-
 use super::package::{PackageId, View};
 use super::publication::Publication;
 use super::queue::Busy;
 use super::slab::{Id, Slab};
 use super::subscription::{Row, Subscription};
+use crate::index::Index;
 use crate::limits;
 use crate::wire::Keys;
 
@@ -72,8 +71,8 @@ pub(super) struct Tables {
     pub(super) publications: Slab<Publication>,
     pub(super) subscriptions: Slab<Subscription>,
     pub(super) rows: Slab<Row>,
-    by_aor: HashTable<PresentityId>,
-    by_dialog: HashTable<SubscriptionId>,
+    by_aor: Index,
+    by_dialog: Index,
 }
 
 impl Tables {
@@ -85,14 +84,16 @@ impl Tables {
             publications: Slab::new(limits::PUBLICATIONS_MAX),
             subscriptions: Slab::new(limits::SUBSCRIPTIONS_MAX),
             rows: Slab::new(limits::SUBSCRIPTIONS_MAX),
-            by_aor: HashTable::new(),
-            by_dialog: HashTable::new(),
+            by_aor: Index::default(),
+            by_dialog: Index::default(),
         }
     }
 
     /// The presentity with this AoR.
     pub(super) fn presentity(&self, aor: &str, hash: u64) -> Option<PresentityId> {
-        self.by_aor.find(hash, |id| *self.presentities[*id].aor == *aor).copied()
+        let is = |place| self.presentities.at(place).is_some_and(|(_, one)| *one.aor == *aor);
+        let place = self.by_aor.find(hash, is)?;
+        self.presentities.at(place).map(|(id, _)| id)
     }
 
     /// The presentity with this AoR, made if need be; `None` at the limit.
@@ -102,8 +103,8 @@ impl Tables {
         }
         let new = Presentity { aor: aor.into(), hash, topics: None, busy: None, held: false };
         let id = self.presentities.insert(new)?;
-        let presentities = &self.presentities;
-        self.by_aor.insert_unique(hash, id, |id| presentities[*id].hash);
+        let Self { by_aor, presentities, .. } = self;
+        by_aor.insert(hash, id.index(), |place| aor_hash(presentities, place));
         Some(id)
     }
 
@@ -232,8 +233,8 @@ impl Tables {
         let topic = new.topic;
         let id = self.subscriptions.insert(new)?;
         self.topics[topic].dialogs += 1;
-        let Self { keys, subscriptions, .. } = self;
-        self.by_dialog.insert_unique(hash, id, |id| keys.aor(&subscriptions[*id].dialog.local_tag));
+        let Self { keys, subscriptions, by_dialog, .. } = self;
+        by_dialog.insert(hash, id.index(), |place| dialog_hash(keys, subscriptions, place));
         Some(id)
     }
 
@@ -276,9 +277,8 @@ impl Tables {
     pub(super) fn remove_subscription(&mut self, id: SubscriptionId) -> Option<Subscription> {
         assert!(!self.subscriptions.get(id)?.linked, "a watcher is unlinked first");
         let hash = self.keys.aor(&self.subscriptions[id].dialog.local_tag);
-        if let Ok(entry) = self.by_dialog.find_entry(hash, |other| *other == id) {
-            entry.remove();
-        }
+        let Self { keys, subscriptions, by_dialog, .. } = self;
+        by_dialog.remove(hash, id.index(), |place| dialog_hash(keys, subscriptions, place));
         let gone = self.subscriptions.remove(id)?;
         self.topics[gone.topic].dialogs -= 1;
         Some(gone)
@@ -292,13 +292,16 @@ impl Tables {
         local_tag: &[u8],
         remote_tag: &[u8],
     ) -> Option<SubscriptionId> {
-        let same = |id: &SubscriptionId| {
-            let dialog = &self.subscriptions[*id].dialog;
-            *dialog.local_tag == *local_tag
-                && *dialog.remote_tag == *remote_tag
-                && *dialog.call_id == *call_id
+        let same = |place| {
+            self.subscriptions.at(place).is_some_and(|(_, known)| {
+                let dialog = &known.dialog;
+                *dialog.local_tag == *local_tag
+                    && *dialog.remote_tag == *remote_tag
+                    && *dialog.call_id == *call_id
+            })
         };
-        self.by_dialog.find(self.keys.aor(local_tag), same).copied()
+        let place = self.by_dialog.find(self.keys.aor(local_tag), same)?;
+        self.subscriptions.at(place).map(|(id, _)| id)
     }
 
     /// The waiting watchers of a topic, newest first.
@@ -353,10 +356,19 @@ impl Tables {
         let owner = &self.presentities[presentity];
         if owner.topics.is_none() {
             let hash = owner.hash;
-            if let Ok(entry) = self.by_aor.find_entry(hash, |other| *other == presentity) {
-                entry.remove();
-            }
+            let Self { by_aor, presentities, .. } = self;
+            by_aor.remove(hash, presentity.index(), |place| aor_hash(presentities, place));
             self.presentities.remove(presentity);
         }
     }
+}
+
+/// The hash that a presentity is found by.
+fn aor_hash(presentities: &Slab<Presentity>, place: u32) -> u64 {
+    presentities.at(place).map_or(0, |(_, one)| one.hash)
+}
+
+/// The hash that a subscription is found by.
+fn dialog_hash(keys: &Keys, subscriptions: &Slab<Subscription>, place: u32) -> u64 {
+    subscriptions.at(place).map_or(0, |(_, one)| keys.aor(&one.dialog.local_tag))
 }

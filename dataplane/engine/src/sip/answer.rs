@@ -71,7 +71,54 @@ impl Answer {
     }
 }
 
-const _: () = assert!(size_of::<Answer>() <= 12);
+/// An answer in six bytes, as a completed transaction keeps it: the status in ten bits, above them
+/// which detail, then the number that goes with that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Packed {
+    what: u16,
+    /// Aligned as bytes are.
+    number: [u8; 4],
+}
+
+impl Packed {
+    pub(super) const fn of(answer: Answer) -> Self {
+        let (kind, number) = match answer.detail {
+            Detail::None => (0, 0),
+            Detail::Publication(seconds) => (1, seconds),
+            Detail::Removed => (2, 0),
+            Detail::Subscription(seconds) => (3, seconds),
+            Detail::MinExpires(seconds) => (4, seconds),
+            Detail::RetryAfter(seconds) => (5, seconds),
+            Detail::Accept(package) => (6, package.0 as u32),
+            Detail::AcceptEncoding => (7, 0),
+            Detail::AllowEvents => (8, 0),
+            Detail::Allow => (9, 0),
+            Detail::Unsupported => (10, 0),
+            Detail::Capabilities => (11, 0),
+        };
+        debug_assert!(answer.status < 1 << 10, "a status has three digits");
+        Self { what: kind << 10 | answer.status, number: number.to_le_bytes() }
+    }
+
+    pub(super) const fn unpack(self) -> Answer {
+        let number = u32::from_le_bytes(self.number);
+        let detail = match self.what >> 10 {
+            1 => Detail::Publication(number),
+            2 => Detail::Removed,
+            3 => Detail::Subscription(number),
+            4 => Detail::MinExpires(number),
+            5 => Detail::RetryAfter(number),
+            6 => Detail::Accept(PackageId(number as u8)),
+            7 => Detail::AcceptEncoding,
+            8 => Detail::AllowEvents,
+            9 => Detail::Allow,
+            10 => Detail::Unsupported,
+            11 => Detail::Capabilities,
+            _ => Detail::None,
+        };
+        Answer::with(self.what & 0x3ff, detail)
+    }
+}
 
 /// The request that is answered.
 #[derive(Clone, Copy, Debug)]
@@ -275,5 +322,34 @@ pub(super) const fn reason_phrase(status: u16) -> &'static str {
         _ if status < 300 => "Success",
         _ if status < 500 => "Request Failed",
         _ => "Server Failure",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_unpacked_as_it_was() {
+        let details = [
+            Detail::None,
+            Detail::Publication(u32::MAX),
+            Detail::Removed,
+            Detail::Subscription(3_600),
+            Detail::MinExpires(60),
+            Detail::RetryAfter(7),
+            Detail::Accept(PackageId::AS_FEATURE_EVENT),
+            Detail::AcceptEncoding,
+            Detail::AllowEvents,
+            Detail::Allow,
+            Detail::Unsupported,
+            Detail::Capabilities,
+        ];
+        for detail in details {
+            for status in [200, 489, 699] {
+                let answer = Answer::with(status, detail);
+                assert_eq!(Packed::of(answer).unpack(), answer);
+            }
+        }
     }
 }

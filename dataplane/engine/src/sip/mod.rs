@@ -37,13 +37,14 @@ use core::net::SocketAddr;
 
 use pharos_parser::{Message, Method};
 
-use crate::core::Piece;
+use crate::core::{Piece, Timer};
 use crate::counters::{Count, Sample, Way};
 use crate::io::Query;
 use crate::limits::{CLIENTS_MAX, TRANSACTION_MS};
 use crate::map::{Hashing, Map};
 use crate::net::{FlowId, Path};
 use crate::pool::Handle;
+use crate::wire::TxnKey;
 use crate::{Config, Core, Span};
 
 pub use crate::presence::package::PackageId;
@@ -69,6 +70,8 @@ pub enum SipTimer {
     Invite(InviteId),
     /// A connection of ours: close it if nobody uses it.
     FlowIdle(FlowId),
+    /// Server transactions: forget those that are over, though nothing comes in any more.
+    Sweep,
 }
 
 /// Names a client transaction while it runs.
@@ -132,6 +135,8 @@ pub struct Sip {
     /// Client transactions that wait for a name.
     waiting: Map<Query, Parked>,
     resolving: usize,
+    /// The timer of the next [`SipTimer::Sweep`] is set.
+    sweeping: bool,
     failures: VecDeque<(User, Outcome<'static>)>,
     draining: bool,
     scratch: Vec<u8>,
@@ -151,6 +156,7 @@ impl Sip {
             names: Names::new(hashing),
             waiting: Map::with_hasher(hashing),
             resolving: 0,
+            sweeping: false,
             failures: VecDeque::new(),
             draining: false,
             scratch: Vec::new(),
@@ -164,7 +170,7 @@ impl Sip {
             return self.answer_invite(core, &asked, *answer);
         }
         if incoming.path.flow.is_none() {
-            self.servers.complete(core.now.instant, incoming.txn, *answer);
+            self.complete(core, incoming.txn, *answer);
         }
         self.send_answer(core, &asked, *answer);
     }
@@ -214,11 +220,24 @@ impl Sip {
             return core.counters.add(Count::LateAnswers);
         }
         if path.flow.is_none() {
-            self.servers.complete(core.now.instant, txn, *answer);
+            self.complete(core, txn, *answer);
         }
         core.counters.response(Way::Out, answer.status);
         let piece = core.compose(write);
         self.send_response(core, &path, peer, piece);
+    }
+
+    /// A request that came by datagrams is answered.
+    fn complete(&mut self, core: &mut Core, txn: TxnKey, answer: Answer) {
+        self.servers.complete(core.now.instant, txn, answer);
+        self.sweep_later(core);
+    }
+
+    fn sweep_later(&mut self, core: &mut Core) {
+        if !core::mem::replace(&mut self.sweeping, true) {
+            let at = core.now.instant + Span::millis(TRANSACTION_MS);
+            core.set_timer(at, Timer::Sip(SipTimer::Sweep));
+        }
     }
 
     /// Never answer a deferred request. A later retransmission counts as a new request.
@@ -252,6 +271,12 @@ impl Sip {
             SipTimer::Client(id) => self.client_timer(core, id),
             SipTimer::Invite(id) => self.invite_timer(core, id),
             SipTimer::FlowIdle(flow) => self.flows.idle(core, flow),
+            SipTimer::Sweep => {
+                self.sweeping = false;
+                if self.servers.expire(core.now.instant) {
+                    self.sweep_later(core);
+                }
+            }
         }
     }
 

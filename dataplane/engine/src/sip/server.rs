@@ -5,10 +5,12 @@
 //! retransmission brings everything else that the answer needs.
 
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 use hashbrown::HashTable;
 
-use super::Answer;
+use super::answer::{Answer, Packed};
+use crate::index::Index;
 use crate::limits::{COMPLETED_MAX, DEFERRED_MAX, TRANSACTION_MS};
 use crate::wire::TxnKey;
 use crate::{Instant, Span};
@@ -30,22 +32,66 @@ pub(super) enum Match {
 #[derive(Clone, Copy, Debug)]
 struct Completed {
     key: TxnKey,
-    answer: Answer,
-    /// When it may be forgotten, milliseconds of the monotonic clock, low 32 bits.
-    end: u32,
+    answer: Packed,
+    /// When it may be forgotten, milliseconds of the monotonic clock, low 16 bits.
+    end: u16,
 }
 
-const _: () = assert!(size_of::<Completed>() <= 48);
+const _: () = assert!(size_of::<Completed>() == 24);
+// Ends are told from times passed by their difference.
+const _: () = assert!(TRANSACTION_MS < 1 << 15);
+
+/// Transactions in one piece of the queue.
+const CHUNK: usize = 512;
+
+/// Answered transactions in the order of their ends, in pieces that come and go with the load.
+#[derive(Debug, Default)]
+struct Queue {
+    chunks: VecDeque<Vec<Completed>>,
+    /// Those of the first piece that are gone.
+    gone: usize,
+}
+
+impl Queue {
+    fn len(&self) -> usize {
+        let last = self.chunks.back().map_or(0, Vec::len);
+        (self.chunks.len().max(1) - 1) * CHUNK + last - self.gone
+    }
+
+    fn get(&self, place: usize) -> Option<&Completed> {
+        let place = place + self.gone;
+        self.chunks.get(place / CHUNK)?.get(place % CHUNK)
+    }
+
+    fn push(&mut self, entry: Completed) {
+        if self.chunks.back().is_none_or(|chunk| chunk.len() == CHUNK) {
+            self.chunks.push_back(Vec::with_capacity(CHUNK));
+        }
+        if let Some(chunk) = self.chunks.back_mut() {
+            chunk.push(entry);
+        }
+    }
+
+    fn pop(&mut self) {
+        self.gone += 1;
+        if self.chunks.front().is_some_and(|chunk| chunk.len() == self.gone) {
+            self.chunks.pop_front();
+            self.gone = 0;
+        }
+    }
+}
 
 /// The transactions of a shard. Answered ones are a queue, since all live equally long, with an
 /// index of places by `merge`.
 #[derive(Debug)]
 pub(super) struct Servers {
     waiting: HashTable<TxnKey>,
-    completed: VecDeque<Completed>,
+    completed: Queue,
+    /// When the last one was answered.
+    last: Instant,
     /// Serial number of the queue's front.
     base: u32,
-    index: HashTable<u32>,
+    index: Index,
     max: usize,
 }
 
@@ -59,11 +105,10 @@ impl Servers {
     fn new(max: usize) -> Self {
         Self {
             waiting: HashTable::new(),
-            // All at once: growing would copy tens of megabytes in the middle of the traffic. What
-            // is not used yet is address space alone.
-            completed: VecDeque::with_capacity(max),
+            completed: Queue::default(),
+            last: Instant::default(),
             base: 0,
-            index: HashTable::with_capacity(max),
+            index: Index::default(),
             max,
         }
     }
@@ -87,9 +132,9 @@ impl Servers {
     pub(super) fn check(&self) {
         assert_eq!(self.index.len(), self.completed.len());
         assert!(self.completed.len() <= self.max);
-        for (place, entry) in self.completed.iter().enumerate() {
+        for place in 0..self.completed.len() {
             let serial = self.base.wrapping_add(place as u32);
-            assert!(self.index.find(entry.key.merge, |it| *it == serial).is_some());
+            assert!(self.index.find(self.merge_of(serial), |it| it == serial).is_some());
         }
     }
 
@@ -100,13 +145,11 @@ impl Servers {
         if self.waiting.find(hash, |waiting| *waiting == key).is_some() {
             return Match::Waiting;
         }
-        let (base, completed) = (self.base, &self.completed);
-        let at = |serial: &u32| completed.get(serial.wrapping_sub(base) as usize);
-        let same = |serial: &u32| at(serial).is_some_and(|entry| entry.key == key);
-        if let Some(entry) = self.index.find(hash, same).and_then(at) {
-            return Match::Answered(entry.answer);
+        let same = |serial| self.entry(serial).is_some_and(|entry| entry.key == key);
+        if let Some(entry) = self.index.find(hash, same).and_then(|serial| self.entry(serial)) {
+            return Match::Answered(entry.answer.unpack());
         }
-        let merged = |serial: &u32| at(serial).is_some_and(|entry| entry.key.merge == hash);
+        let merged = |serial| self.entry(serial).is_some_and(|entry| entry.key.merge == hash);
         if self.waiting.find(hash, |waiting| waiting.merge == hash).is_some()
             || self.index.find(hash, merged).is_some()
         {
@@ -130,29 +173,52 @@ impl Servers {
 
     /// The request was answered over datagrams: keep the answer.
     pub(super) fn complete(&mut self, now: Instant, key: TxnKey, answer: Answer) {
-        let end = (now + Span::millis(TRANSACTION_MS)).0 / 1_000_000;
+        self.expire(now);
+        self.last = now;
         let serial = self.base.wrapping_add(self.completed.len() as u32);
-        self.completed.push_back(Completed { key, answer, end: end as u32 });
-        let (base, completed) = (self.base, &self.completed);
-        self.index.insert_unique(key.merge, serial, |serial| {
-            let entry = completed.get(serial.wrapping_sub(base) as usize);
-            entry.map_or(0, |entry| entry.key.merge)
-        });
+        let end = milliseconds(now + Span::millis(TRANSACTION_MS));
+        self.completed.push(Completed { key, answer: Packed::of(answer), end });
+        let Self { completed, index, base, .. } = self;
+        index.insert(key.merge, serial, |serial| merge_of(completed, *base, serial));
     }
 
-    fn expire(&mut self, now: Instant) {
-        let now = (now.0 / 1_000_000) as u32;
-        // Serial arithmetic: ends are at most 32 s away from now.
-        let over = |entry: &Completed| (now.wrapping_sub(entry.end) as i32) >= 0;
-        while let Some(entry) = self.completed.front().copied().filter(over) {
-            let base = self.base;
-            if let Ok(found) = self.index.find_entry(entry.key.merge, |serial| *serial == base) {
-                found.remove();
-            }
-            self.completed.pop_front();
-            self.base = base.wrapping_add(1);
+    /// Forget what has been kept long enough. Whether anything is left.
+    pub(super) fn expire(&mut self, now: Instant) -> bool {
+        if now - self.last >= Span::millis(TRANSACTION_MS) {
+            // All of them: as after a flood that has ended.
+            self.base = self.base.wrapping_add(self.completed.len() as u32);
+            self.completed = Queue::default();
+            self.index.clear();
+            return false;
         }
+        // Serial arithmetic: ends are at most 32 s away from now.
+        let over = |entry: &&Completed| milliseconds(now).wrapping_sub(entry.end) < 1 << 15;
+        while let Some(entry) = self.completed.get(0).filter(over) {
+            let merge = entry.key.merge;
+            let Self { completed, index, base, .. } = self;
+            index.remove(merge, *base, |serial| merge_of(completed, *base, serial));
+            self.completed.pop();
+            self.base = self.base.wrapping_add(1);
+        }
+        true
     }
+
+    fn entry(&self, serial: u32) -> Option<&Completed> {
+        self.completed.get(serial.wrapping_sub(self.base) as usize)
+    }
+
+    fn merge_of(&self, serial: u32) -> u64 {
+        merge_of(&self.completed, self.base, serial)
+    }
+}
+
+fn merge_of(completed: &Queue, base: u32, serial: u32) -> u64 {
+    completed.get(serial.wrapping_sub(base) as usize).map_or(0, |entry| entry.key.merge)
+}
+
+/// Milliseconds of the monotonic clock, low 16 bits.
+const fn milliseconds(at: Instant) -> u16 {
+    (at.0 / 1_000_000) as u16
 }
 
 #[cfg(test)]
@@ -203,6 +269,24 @@ mod tests {
         assert_eq!(servers.find(at(32_000), key(1, 1)), Match::Merged);
     }
 
+    /// The clock of ends wraps every 65 s.
+    #[test]
+    fn ends_are_told_apart_at_any_time() {
+        let mut servers = Servers::default();
+        for serial in 0..40_000_u64 {
+            let now = at(serial * 7);
+            servers.complete(now, key(serial, 0), Answer::status(200));
+            let kept = 32_000_u64.div_ceil(7).min(serial + 1);
+            assert_eq!(servers.len() as u64, kept, "{serial}");
+        }
+        servers.check();
+        let end = 39_999 * 7;
+        assert!(servers.expire(at(end + 31_999)));
+        assert_eq!(servers.len(), 1);
+        assert!(!servers.expire(at(end + 65_536)));
+        assert_eq!((servers.len(), servers.index.len()), (0, 0));
+    }
+
     #[test]
     fn a_full_table_says_so_until_time_frees_it() {
         let mut servers = Servers::new(1_000);
@@ -213,6 +297,7 @@ mod tests {
         assert_eq!(servers.find(at(999), key(0, 0)), Match::Answered(Answer::status(200)));
         assert_eq!(servers.find(at(32_000), key(0, 0)), Match::New);
         assert!(!servers.is_full());
+        servers.check();
         assert_eq!(servers.find(at(32_000), key(999, 0)), Match::Answered(Answer::status(200)));
     }
 }
