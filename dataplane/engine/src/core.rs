@@ -31,6 +31,9 @@ pub enum Timer {
     Presence(PresenceTimer),
 }
 
+// With its links a timer takes 48 bytes; there is one for each publication and subscription.
+const _: () = assert!(size_of::<Option<Timer>>() <= 16 && size_of::<Option<TimerId>>() == 8);
+
 /// The common ground of a shard, handed to each system as `&mut Core`.
 pub struct Core {
     /// The clocks of this call.

@@ -37,6 +37,7 @@
 #![forbid(unsafe_code)]
 extern crate alloc;
 
+mod chunks;
 pub mod config;
 pub mod core;
 pub mod counters;

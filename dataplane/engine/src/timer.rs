@@ -2,51 +2,70 @@
 //! ones in the order they were set, never early, and at the first [`Wheel::advance`] at or after
 //! it.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::num::NonZeroU32;
 
 use crate::Instant;
-use crate::pool::{Handle, Pool};
 
 const BITS: u32 = 6;
 const SLOTS: usize = 1 << BITS;
 /// 64^7 ms are 139 years.
 const LEVELS: usize = 7;
 const NANOS_PER_TICK: u64 = 1_000_000;
-const NONE: Option<Handle> = None;
+/// Places are taken in blocks, so that a million timers never move.
+const BLOCK: usize = 256;
+/// No place.
+const NONE: u32 = u32::MAX;
+/// In no list: due, or not set.
+const NO_LIST: u16 = u16::MAX;
 
 /// Names a timer until it fires or is cancelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct TimerId(Handle);
+pub struct TimerId {
+    index: u32,
+    generation: NonZeroU32,
+}
 
+/// A place for a timer.
 #[derive(Debug)]
 struct Entry<T> {
     deadline: u64,
     order: u64,
-    value: T,
-    /// The list it is in, `None` once due.
-    list: Option<(u8, u8)>,
-    previous: Option<Handle>,
-    next: Option<Handle>,
+    /// `None` = the place is free.
+    value: Option<T>,
+    previous: u32,
+    /// Of a free place: the next free one.
+    next: u32,
+    generation: NonZeroU32,
+    /// Level and slot of the list it is in, or [`NO_LIST`].
+    list: u16,
 }
 
 /// A bounded set of timers that carry values of type `T`.
 #[derive(Debug)]
 pub struct Wheel<T> {
-    entries: Pool<Entry<T>>,
-    heads: [[Option<Handle>; SLOTS]; LEVELS],
+    blocks: Vec<Box<[Entry<T>]>>,
+    free: u32,
+    len: usize,
+    capacity: usize,
+    heads: [[u32; SLOTS]; LEVELS],
     occupied: [u64; LEVELS],
     /// The first tick not handled yet.
     now: u64,
     order: u64,
-    due: VecDeque<Handle>,
+    due: VecDeque<TimerId>,
 }
 
 impl<T> Wheel<T> {
     /// An empty wheel that starts at `now`.
     pub fn new(capacity: usize, now: Instant) -> Self {
         Self {
-            entries: Pool::new(capacity, 0),
+            blocks: Vec::new(),
+            free: NONE,
+            len: 0,
+            capacity: capacity.min(NONE as usize - BLOCK),
             heads: [[NONE; SLOTS]; LEVELS],
             occupied: [0; LEVELS],
             now: now.0 / NANOS_PER_TICK,
@@ -58,38 +77,51 @@ impl<T> Wheel<T> {
     /// Fire `value` at `at`; `None` when the wheel is full. A time that has passed fires at the
     /// next [`Wheel::advance`].
     pub fn set(&mut self, at: Instant, value: T) -> Option<TimerId> {
-        let deadline = at.0.div_ceil(NANOS_PER_TICK);
-        self.order += 1;
-        let order = self.order;
-        let entry = Entry { deadline, order, value, list: None, previous: None, next: None };
-        let handle = self.entries.insert(entry).ok()?;
-        if deadline < self.now {
-            self.due.push_back(handle);
-        } else {
-            self.link(handle, deadline);
+        if self.len >= self.capacity {
+            return None;
         }
-        Some(TimerId(handle))
+        if self.free == NONE {
+            self.grow();
+        }
+        self.order += 1;
+        let (index, order) = (self.free, self.order);
+        let deadline = at.0.div_ceil(NANOS_PER_TICK);
+        let entry = self.entry_mut(index)?;
+        entry.deadline = deadline;
+        entry.order = order;
+        entry.value = Some(value);
+        let (free, generation) = (entry.next, entry.generation);
+        self.free = free;
+        self.len += 1;
+        let id = TimerId { index, generation };
+        if deadline < self.now {
+            self.due.push_back(id);
+        } else {
+            self.link(index, deadline);
+        }
+        Some(id)
     }
 
     /// Take a timer back before it fires.
     pub fn cancel(&mut self, id: TimerId) -> Option<T> {
-        self.unlink(id.0);
-        self.entries.remove(id.0).map(|entry| entry.value)
+        self.get(id)?;
+        self.unlink(id.index);
+        self.take(id)
     }
 
     /// When a timer fires, rounded up to a millisecond; `None` when it has.
     pub fn deadline(&self, id: TimerId) -> Option<Instant> {
-        self.entries.get(id.0).map(|entry| Instant(entry.deadline * NANOS_PER_TICK))
+        self.get(id).map(|entry| Instant(entry.deadline * NANOS_PER_TICK))
     }
 
     /// Number of timers set.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.len
     }
 
     /// No timer is set.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.len == 0
     }
 
     /// When to call [`Wheel::advance`] next: never later than the earliest deadline, and earlier
@@ -119,9 +151,9 @@ impl<T> Wheel<T> {
 
     /// The next timer that is due.
     pub fn pop(&mut self) -> Option<T> {
-        while let Some(handle) = self.due.pop_front() {
-            if let Some(entry) = self.entries.remove(handle) {
-                return Some(entry.value);
+        while let Some(id) = self.due.pop_front() {
+            if let Some(value) = self.take(id) {
+                return Some(value);
             }
         }
         None
@@ -145,18 +177,60 @@ impl<T> Wheel<T> {
         best
     }
 
-    fn link(&mut self, handle: Handle, deadline: u64) {
+    fn grow(&mut self) {
+        let first = (self.blocks.len() * BLOCK) as u32;
+        let block = (0..BLOCK as u32).map(|place| Entry {
+            deadline: 0,
+            order: 0,
+            value: None,
+            previous: NONE,
+            next: if place + 1 == BLOCK as u32 { NONE } else { first + place + 1 },
+            generation: NonZeroU32::MIN,
+            list: NO_LIST,
+        });
+        self.blocks.push(block.collect());
+        self.free = first;
+    }
+
+    fn entry(&self, index: u32) -> Option<&Entry<T>> {
+        self.blocks.get(index as usize / BLOCK)?.get(index as usize % BLOCK)
+    }
+
+    fn entry_mut(&mut self, index: u32) -> Option<&mut Entry<T>> {
+        self.blocks.get_mut(index as usize / BLOCK)?.get_mut(index as usize % BLOCK)
+    }
+
+    /// The timer, while it is set.
+    fn get(&self, id: TimerId) -> Option<&Entry<T>> {
+        let entry = self.entry(id.index)?;
+        (entry.generation == id.generation && entry.value.is_some()).then_some(entry)
+    }
+
+    /// The value of a timer that is in no list; its place is free.
+    fn take(&mut self, id: TimerId) -> Option<T> {
+        self.get(id)?;
+        let free = self.free;
+        let entry = self.entry_mut(id.index)?;
+        let value = entry.value.take();
+        entry.generation = entry.generation.checked_add(1).unwrap_or(NonZeroU32::MIN);
+        entry.next = free;
+        self.free = id.index;
+        self.len -= 1;
+        value
+    }
+
+    fn link(&mut self, index: u32, deadline: u64) {
         let (level, slot) = self.place(deadline);
         let head = self.heads[level][slot];
-        if let Some(entry) = self.entries.get_mut(handle) {
-            entry.list = Some((level as u8, slot as u8));
-            entry.previous = None;
+        if let Some(entry) = self.entry_mut(index) {
+            entry.list = (level * SLOTS + slot) as u16;
+            entry.previous = NONE;
             entry.next = head;
         }
-        if let Some(next) = head.and_then(|head| self.entries.get_mut(head)) {
-            next.previous = Some(handle);
+        if let Some(next) = self.entry_mut(head) {
+            next.previous = index;
         }
-        self.heads[level][slot] = Some(handle);
+        self.heads[level][slot] = index;
         self.occupied[level] |= 1 << slot;
     }
 
@@ -176,19 +250,22 @@ impl<T> Wheel<T> {
         (last, slot_of(far, last))
     }
 
-    fn unlink(&mut self, handle: Handle) {
-        let Some(entry) = self.entries.get_mut(handle) else { return };
-        let Some((level, slot)) = entry.list.take() else { return };
-        let (previous, next) = (entry.previous.take(), entry.next.take());
-        if let Some(next) = next.and_then(|next| self.entries.get_mut(next)) {
+    fn unlink(&mut self, index: u32) {
+        let Some(entry) = self.entry_mut(index).filter(|entry| entry.list != NO_LIST) else {
+            return;
+        };
+        let (level, slot) = (usize::from(entry.list) / SLOTS, usize::from(entry.list) % SLOTS);
+        let (previous, next) = (entry.previous, entry.next);
+        entry.list = NO_LIST;
+        if let Some(next) = self.entry_mut(next) {
             next.previous = previous;
         }
-        match previous.and_then(|previous| self.entries.get_mut(previous)) {
+        match self.entry_mut(previous) {
             Some(previous) => previous.next = next,
             None => {
-                self.heads[usize::from(level)][usize::from(slot)] = next;
-                if next.is_none() {
-                    self.occupied[usize::from(level)] &= !(1 << slot);
+                self.heads[level][slot] = next;
+                if next == NONE {
+                    self.occupied[level] &= !(1 << slot);
                 }
             }
         }
@@ -196,29 +273,27 @@ impl<T> Wheel<T> {
 
     /// Place the timers of a far list anew, now that they are near.
     fn cascade(&mut self, level: usize, slot: usize) {
-        let mut next = self.heads[level][slot].take();
+        let mut next = core::mem::replace(&mut self.heads[level][slot], NONE);
         self.occupied[level] &= !(1 << slot);
-        while let Some(handle) = next {
-            let Some(entry) = self.entries.get(handle) else { break };
-            let deadline = entry.deadline;
+        while let Some(entry) = self.entry(next) {
+            let (index, deadline) = (next, entry.deadline);
             next = entry.next;
-            self.link(handle, deadline);
+            self.link(index, deadline);
         }
     }
 
     fn expire(&mut self, slot: usize) {
-        let mut next = self.heads[0][slot].take();
+        let mut next = core::mem::replace(&mut self.heads[0][slot], NONE);
         self.occupied[0] &= !(1 << slot);
-        let mut batch: Vec<(u64, u64, Handle)> = Vec::new();
-        while let Some(handle) = next {
-            let Some(entry) = self.entries.get_mut(handle) else { break };
-            next = entry.next.take();
-            entry.previous = None;
-            entry.list = None;
-            batch.push((entry.deadline, entry.order, handle));
+        let mut batch: Vec<(u64, u64, TimerId)> = Vec::new();
+        while let Some(entry) = self.entry_mut(next) {
+            entry.list = NO_LIST;
+            let id = TimerId { index: next, generation: entry.generation };
+            next = entry.next;
+            batch.push((entry.deadline, entry.order, id));
         }
         batch.sort_unstable_by_key(|(deadline, order, _)| (*deadline, *order));
-        self.due.extend(batch.into_iter().map(|(_, _, handle)| handle));
+        self.due.extend(batch.into_iter().map(|(_, _, id)| id));
     }
 }
 

@@ -49,6 +49,7 @@ use alloc::vec::Vec;
 
 use pharos_storage::{Object, StoreError};
 
+use crate::chunks::Chunks;
 use crate::counters::Sample;
 use crate::sip::{Incoming, Outcome, Sip, User};
 use crate::{Core, Instant, Span};
@@ -115,7 +116,7 @@ pub struct Presence {
     fans: VecDeque<Fan>,
     blocked: Blocked,
     restart: Option<Restart>,
-    dirty: VecDeque<(Instant, Dirty)>,
+    dirty: Chunks<(Instant, Dirty)>,
     /// The shard stops: nothing is begun that could wait.
     draining: bool,
     /// The timer of the next step of write-behind is set.
@@ -141,7 +142,7 @@ impl Presence {
             fans: VecDeque::new(),
             blocked: Blocked::new(core),
             restart: None,
-            dirty: VecDeque::new(),
+            dirty: Chunks::default(),
             draining: false,
             winding: false,
             quota: 0,

@@ -4,12 +4,10 @@
 //! J (64*T1, RFC 3261 17.2.2) when it came by datagrams, and nothing when it came by a stream. The
 //! retransmission brings everything else that the answer needs.
 
-use alloc::collections::VecDeque;
-use alloc::vec::Vec;
-
 use hashbrown::HashTable;
 
 use super::answer::{Answer, Packed};
+use crate::chunks::Chunks;
 use crate::index::Index;
 use crate::limits::{COMPLETED_MAX, DEFERRED_MAX, TRANSACTION_MS};
 use crate::wire::TxnKey;
@@ -41,52 +39,12 @@ const _: () = assert!(size_of::<Completed>() == 24);
 // Ends are told from times passed by their difference.
 const _: () = assert!(TRANSACTION_MS < 1 << 15);
 
-/// Transactions in one piece of the queue.
-const CHUNK: usize = 512;
-
-/// Answered transactions in the order of their ends, in pieces that come and go with the load.
-#[derive(Debug, Default)]
-struct Queue {
-    chunks: VecDeque<Vec<Completed>>,
-    /// Those of the first piece that are gone.
-    gone: usize,
-}
-
-impl Queue {
-    fn len(&self) -> usize {
-        let last = self.chunks.back().map_or(0, Vec::len);
-        (self.chunks.len().max(1) - 1) * CHUNK + last - self.gone
-    }
-
-    fn get(&self, place: usize) -> Option<&Completed> {
-        let place = place + self.gone;
-        self.chunks.get(place / CHUNK)?.get(place % CHUNK)
-    }
-
-    fn push(&mut self, entry: Completed) {
-        if self.chunks.back().is_none_or(|chunk| chunk.len() == CHUNK) {
-            self.chunks.push_back(Vec::with_capacity(CHUNK));
-        }
-        if let Some(chunk) = self.chunks.back_mut() {
-            chunk.push(entry);
-        }
-    }
-
-    fn pop(&mut self) {
-        self.gone += 1;
-        if self.chunks.front().is_some_and(|chunk| chunk.len() == self.gone) {
-            self.chunks.pop_front();
-            self.gone = 0;
-        }
-    }
-}
-
 /// The transactions of a shard. Answered ones are a queue, since all live equally long, with an
 /// index of places by `merge`.
 #[derive(Debug)]
 pub(super) struct Servers {
     waiting: HashTable<TxnKey>,
-    completed: Queue,
+    completed: Chunks<Completed>,
     /// When the last one was answered.
     last: Instant,
     /// Serial number of the queue's front.
@@ -105,7 +63,7 @@ impl Servers {
     fn new(max: usize) -> Self {
         Self {
             waiting: HashTable::new(),
-            completed: Queue::default(),
+            completed: Chunks::default(),
             last: Instant::default(),
             base: 0,
             index: Index::default(),
@@ -177,7 +135,7 @@ impl Servers {
         self.last = now;
         let serial = self.base.wrapping_add(self.completed.len() as u32);
         let end = milliseconds(now + Span::millis(TRANSACTION_MS));
-        self.completed.push(Completed { key, answer: Packed::of(answer), end });
+        self.completed.push_back(Completed { key, answer: Packed::of(answer), end });
         let Self { completed, index, base, .. } = self;
         index.insert(key.merge, serial, |serial| merge_of(completed, *base, serial));
     }
@@ -187,7 +145,7 @@ impl Servers {
         if now - self.last >= Span::millis(TRANSACTION_MS) {
             // All of them: as after a flood that has ended.
             self.base = self.base.wrapping_add(self.completed.len() as u32);
-            self.completed = Queue::default();
+            self.completed = Chunks::default();
             self.index.clear();
             return false;
         }
@@ -197,7 +155,7 @@ impl Servers {
             let merge = entry.key.merge;
             let Self { completed, index, base, .. } = self;
             index.remove(merge, *base, |serial| merge_of(completed, *base, serial));
-            self.completed.pop();
+            self.completed.pop_front();
             self.base = self.base.wrapping_add(1);
         }
         true
@@ -212,7 +170,7 @@ impl Servers {
     }
 }
 
-fn merge_of(completed: &Queue, base: u32, serial: u32) -> u64 {
+fn merge_of(completed: &Chunks<Completed>, base: u32, serial: u32) -> u64 {
     completed.get(serial.wrapping_sub(base) as usize).map_or(0, |entry| entry.key.merge)
 }
 
