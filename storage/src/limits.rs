@@ -16,8 +16,10 @@ pub const BATCH_OPS: usize = 512;
 /// Bytes after which a lane commits without waiting.
 pub const BATCH_BYTES: usize = 1 << 20;
 
-/// Time from the first operation to the commit when more keep arriving, nanoseconds.
-pub const COMMIT_WINDOW: u64 = 1_000_000;
+/// Longest that an operation waits for others to be committed with, nanoseconds. A lane takes all
+/// of it only at a few hundred to a few thousand operations a second, where it brings the CPU of
+/// each from 140 us down to 37; a caller feels it less than the way to him.
+pub const COMMIT_WINDOW: u64 = 10_000_000;
 
 /// Operations that may wait in a lane: an eighth of a second at its best rate.
 pub const QUEUE_OPS: usize = 65_536;

@@ -9,7 +9,7 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
-use crate::limits::{BATCH_OPS, COMMIT_WINDOW, QUEUE_BYTES, QUEUE_OPS, SLOW_AGE};
+use crate::limits::{BATCH_OPS, QUEUE_BYTES, QUEUE_OPS, SLOW_AGE};
 use crate::{Kind, Object, ObjectId, Op, Refused, Reply, Request, StoreError};
 
 /// What can go wrong, and how long a commit takes. The default is a lane without faults.
@@ -28,7 +28,7 @@ pub struct Faults {
 impl Default for Faults {
     fn default() -> Self {
         Self {
-            delay: (300_000, COMMIT_WINDOW),
+            delay: (300_000, 1_000_000),
             full_per_mille: 0,
             closed_per_mille: 0,
             capacity: usize::MAX,

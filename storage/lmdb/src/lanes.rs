@@ -14,6 +14,7 @@ use pharos_storage::{Object, Refused, Request, StoreError, lane_of};
 use crate::clock::Clock;
 use crate::directory::{Directory, LANES_MAX};
 use crate::error::OpenError;
+use crate::gather::Gather;
 use crate::log::{Log, Scan};
 use crate::probe::Probe;
 use crate::queue::Queue;
@@ -38,7 +39,8 @@ pub struct Options {
     /// Address space of each lane, bytes; the file is sparse and grows as it is used. Storing is
     /// refused at 80 % of it.
     pub map_size: u64,
-    /// From the first operation to the commit, when more keep arriving.
+    /// Longest that an operation waits for others to be committed with; how long it does depends on
+    /// what comes. Nothing: it never waits.
     pub commit_window: Duration,
     /// Dead bytes a log may hold beside as many as live ones: it stays within 2x live + slack.
     pub slack: u64,
@@ -264,7 +266,7 @@ impl Opened {
                 log,
                 clock: clock(),
                 sink: reply_sink,
-                window: self.options.commit_window.as_nanos() as u64,
+                gather: Gather::new(self.options.commit_window.as_nanos() as u64),
                 work: Work::default(),
             };
             let end = end.clone();

@@ -23,6 +23,7 @@ mod directory;
 mod entry;
 mod env;
 mod error;
+mod gather;
 mod index;
 mod lanes;
 mod log;

@@ -35,8 +35,8 @@ enum Sleep {
     Awake,
     /// It sleeps until anything comes.
     Idle,
-    /// It sleeps until its time is over or so many operations wait.
-    Gathering(u64),
+    /// It sleeps until its time is over or so many requests have come.
+    Gathering(usize),
 }
 
 /// What submitters and the lane's thread share.
@@ -173,8 +173,8 @@ impl Queue {
         }
     }
 
-    /// Sleeps until so many operations wait, a batch is full or the time is over.
-    pub(crate) fn sleep_gathering(&self, parker: &Parker, enough: u64, timeout: Duration) {
+    /// Sleeps until so many requests have come, a batch is full or the time is over.
+    pub(crate) fn sleep_gathering(&self, parker: &Parker, enough: usize, timeout: Duration) {
         let mut shared = self.lock();
         shared.sleep = Sleep::Gathering(enough);
         if !shared.wakes() && !shared.closing {
@@ -193,7 +193,9 @@ impl Shared {
             Sleep::Awake => false,
             Sleep::Idle => true,
             Sleep::Gathering(enough) => {
-                self.ops >= enough.min(BATCH_OPS as u64) || self.bytes >= BATCH_BYTES as u64
+                self.waiting.len() >= enough
+                    || self.ops >= BATCH_OPS as u64
+                    || self.bytes >= BATCH_BYTES as u64
             }
         }
     }

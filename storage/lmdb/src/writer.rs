@@ -11,6 +11,7 @@ use pharos_storage::{Reply, Request, StoreError};
 
 use crate::behind::Behind;
 use crate::clock::Clock;
+use crate::gather::{Gather, Seen};
 use crate::log::{Done, Failure, Log};
 use crate::queue::{Queue, Queued};
 use crate::stats::{Health, add};
@@ -31,10 +32,6 @@ pub trait ReplySink: Send {
     fn deliver(&mut self, replies: &[Delivery]);
 }
 
-/// Up to this many operations are "little": they are committed at once, since a window would cost
-/// them a millisecond and win nothing.
-const LITTLE: usize = 4;
-
 /// Write-behind work waits this long for promised work to ride with, nanoseconds.
 const BEHIND_WAIT: u64 = 50_000_000;
 
@@ -48,8 +45,7 @@ pub(crate) struct Writer {
     pub(crate) log: Log,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) sink: Box<dyn ReplySink>,
-    /// Nanoseconds from the first operation to the commit.
-    pub(crate) window: u64,
+    pub(crate) gather: Gather,
     pub(crate) work: Work,
 }
 
@@ -63,7 +59,6 @@ pub(crate) struct Work {
     batch: Vec<Queued>,
     batch_ops: usize,
     batch_bytes: usize,
-    last_ops: usize,
     answered: Answered,
     replies: Vec<Delivery>,
     paused_until: u64,
@@ -165,25 +160,31 @@ impl Writer {
         self.queue.sleep_idle(&self.parker, timeout.map(|nanos| Duration::from_nanos(nanos + 1)));
     }
 
-    /// Waits for the rest of the window when much arrives; not at all when little does.
+    /// Lets the batch gather, as long as it is worth it.
     fn gather(&mut self) {
-        let little = self.work.promised.len() < LITTLE && self.work.last_ops < LITTLE;
         let Some(first) = self.work.promised.front().map(|queued| queued.since) else { return };
-        if little || self.queue.is_closing() || self.is_closed() {
+        if self.queue.is_closing() || self.is_closed() {
             return;
         }
-        let waited = self.clock.nanos().saturating_sub(first);
-        if waited < self.window {
-            let rest = Duration::from_nanos(self.window - waited);
-            self.queue.sleep_gathering(&self.parker, BATCH_OPS as u64, rest);
+        let mut gather = self.gather;
+        let seen = self.see();
+        gather.gather(first, seen, BATCH_OPS, |more, nanos| {
+            self.queue.sleep_gathering(&self.parker, more, Duration::from_nanos(nanos));
             self.take_waiting();
-        }
+            self.see()
+        });
+        self.gather = gather;
+    }
+
+    fn see(&self) -> Seen {
+        Seen { now: self.clock.nanos(), have: self.work.promised.len() }
     }
 
     /// Promised work first, each after what waited behind for the same AoR; then, when all of that
     /// is in, what is behind. Should promised work alone fill every batch, what is behind grows
     /// old, the lane counts as slow, and new work is refused until both are done.
     fn fill_batch(&mut self) {
+        let waiting = self.work.promised.len();
         while !self.work.is_full()
             && let Some(queued) = self.work.promised.pop_front()
         {
@@ -193,7 +194,9 @@ impl Writer {
             }
             self.work.extend([queued]);
         }
-        let paused = self.clock.nanos() < self.work.paused_until && !self.queue.is_closing();
+        let now = self.clock.nanos();
+        self.gather.closed(now, waiting - self.work.promised.len());
+        let paused = now < self.work.paused_until && !self.queue.is_closing();
         while !paused && !self.work.is_full() && self.work.behind.oldest().is_some() {
             let oldest = self.work.behind.take_oldest();
             self.work.extend(oldest);
@@ -212,8 +215,7 @@ impl Writer {
             Err(StoreError::Full) => self.answer_full(),
             Err(error) => self.answer(Err(error)),
         }
-        self.work.last_ops = core::mem::take(&mut self.work.batch_ops);
-        self.work.batch_bytes = 0;
+        (self.work.batch_ops, self.work.batch_bytes) = (0, 0);
         self.publish();
     }
 
