@@ -29,6 +29,11 @@ impl Span {
         Self(seconds * 1_000_000_000)
     }
 
+    /// Microseconds.
+    pub const fn micros(micros: u64) -> Self {
+        Self(micros * 1_000)
+    }
+
     /// Milliseconds.
     pub const fn millis(millis: u64) -> Self {
         Self(millis * 1_000_000)

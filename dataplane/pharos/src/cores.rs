@@ -10,6 +10,9 @@ use rustix::thread::{CpuSet, sched_setaffinity};
 use crate::config::settings::Settings;
 use crate::config::values::Int;
 
+/// One storage lane serves so many cores. Unless told otherwise the shards leave it one of them: a
+/// shard whose core the lane takes at each commit costs more than that core brings.
+const CORES_FOR_ONE_LANE: usize = 8;
 /// Shards that a slot number can name.
 const SHARDS_MAX: usize = 1024;
 
@@ -40,8 +43,9 @@ struct Named {
 }
 
 impl Placement {
-    /// By the configuration: `shards` (0 = one for each core), `cores` (empty = all this process
-    /// may use but for those of lanes and control), and the cores of lanes and control.
+    /// By the configuration: `shards` (0 = one for each core, of which every eighth is left to
+    /// lanes and control when nothing says which), `cores` (empty = all this process may use but
+    /// for those of lanes and control), and the cores of lanes and control.
     ///
     /// Without `cores`, a processor quota (a container's) counts: no more shards than it pays for.
     /// More shards than processors are spread round and left to the scheduler, not pinned.
@@ -77,7 +81,13 @@ impl Placement {
         } else {
             (named.cores.clone(), named.cores.len())
         };
-        let shards = if named.shards == 0 { most } else { named.shards }.clamp(1, SHARDS_MAX);
+        let by_default = if named.cores.is_empty() && named.lanes.is_empty() {
+            most - most.div_ceil(CORES_FOR_ONE_LANE)
+        } else {
+            most
+        };
+        let shards = if named.shards == 0 { by_default } else { named.shards };
+        let shards = shards.clamp(1, SHARDS_MAX);
         let cores = if shards <= cores.len() { cores[..shards].to_vec() } else { Vec::new() };
         let left = if cores.is_empty() { Vec::new() } else { without(&[&cores]) };
         let or_left = |named: Vec<usize>| if named.is_empty() { left.clone() } else { named };
@@ -200,13 +210,15 @@ mod tests {
     }
 
     #[test]
-    fn one_shard_for_each_core_unless_told() {
+    fn one_shard_for_each_core_but_the_lanes_unless_told() {
         let of = |shards, cores: &[usize], quota| {
             let Placement { shards, cores, .. } = choose(shards, [cores, &[], &[]], quota);
             (shards, cores)
         };
-        assert_eq!(of(0, &[], 4), (4, vec![0, 1, 2, 3]));
-        assert_eq!(of(0, &[], 2), (2, vec![0, 1]), "a quota counts");
+        assert_eq!(of(0, &[], 4), (3, vec![0, 1, 2]));
+        assert_eq!(of(0, &[], 2), (1, vec![0]), "a quota counts");
+        assert_eq!(of(0, &[], 1), (1, vec![0]));
+        assert_eq!(of(4, &[], 4), (4, vec![0, 1, 2, 3]));
         assert_eq!(of(0, &[3, 1], 1), (2, vec![3, 1]), "named cores count");
         assert_eq!(of(1, &[3, 1], 4), (1, vec![3]));
         assert_eq!(of(8, &[], 4), (8, vec![]), "more shards than cores are not pinned");
@@ -217,10 +229,11 @@ mod tests {
         let layout = |shards, named, quota| choose(shards, named, quota).describe();
         let all: [&[usize]; 3] = [&[], &[], &[]];
         assert_eq!(
-            layout(0, all, 4),
+            layout(4, all, 4),
             "4 shards on cores 0-3, lanes and control not pinned",
             "nothing is left for them alone"
         );
+        assert_eq!(layout(0, all, 4), "3 shards on cores 0-2, lanes and control on 3");
         assert_eq!(layout(2, all, 4), "2 shards on cores 0-1, lanes and control on 2-3");
         assert_eq!(layout(8, all, 4), "8 shards, not pinned, lanes and control not pinned");
         let named: [&[usize]; 3] = [&[], &[3], &[2]];

@@ -30,6 +30,9 @@ pub struct Tuning {
     /// How long a shard that was busy looks for more before it sleeps; 0 = not at all. It takes the
     /// processor from nobody only where shards leave some to lanes and control.
     pub spin: Span,
+    /// How long the sleep of a shard goes on for more once something has come, while much comes;
+    /// 0 = not at all. It is added to the latency of what came, and saves sleeps.
+    pub gather: Span,
     /// Inputs of one kind taken in one turn, at least 1: no kind waits for another for long.
     pub batch: u32,
     /// Sizes of a shard's ring.
@@ -92,6 +95,7 @@ impl Default for Tuning {
     fn default() -> Self {
         Self {
             spin: Span(0),
+            gather: Span::micros(50),
             batch: 64,
             ring: RingSize::default(),
             sockets: SocketBuffers::default(),

@@ -7,7 +7,7 @@
 //!   at most a batch each of: completions, stream messages, mesh, lanes, control -> handle, drain
 //!   flush mesh and control: each touched bell once
 //!   worked or due? yield to the connections' tasks, and again
-//!   else sleep: shortly in the ring, then in glommio until bell, completion or deadline
+//!   else sleep in the ring until bell, completion, a connection or the deadline
 //! }
 //! ```
 
@@ -21,26 +21,24 @@ use crate::clock::Clock;
 use crate::config::Tuning;
 use crate::control_link::{ControlLink, ToShard};
 use crate::counters::Counters;
-use crate::doorbell::{Bed, Bell};
+use crate::doorbell::Bell;
 use crate::guard::Lease;
 use crate::lanes::LaneLink;
 use crate::mesh::{MeshEnd, Parcel};
 use crate::ring::{Buffers, Done, Ring};
 use crate::shutdown::Stop;
-use crate::sleep::Sleeper;
+use crate::sleep::Lung;
 use crate::socket;
 use crate::streams::{StreamEvent, Streams};
 
 /// A kind of input stops short of its batch when the turn has lasted this long.
 const LONG_TURN: Span = Span::millis(1);
-/// Longest sleep in the ring before the long one: connections are not looked at meanwhile.
-const SHORT: Span = Span::millis(1);
-/// No short sleeps for this long after anything moved on a connection: it would wait for their end.
-const STREAMS_FIRST: Span = Span::millis(10);
-
-/// While the shard is busy, time between two looks of glommio at its rings: what a connection may
-/// wait for while datagrams pour in. One costs about 10 us.
-const BREATH: Span = Span::millis(2);
+/// Longest sleep without a deadline.
+const LONG: Span = Span::seconds(60);
+/// Longest sleep while nothing tells of what happens on connections.
+const BLIND: Span = Span::millis(1);
+/// While the shard is busy, least time between two breaths. One costs about 10 us.
+const BREATH: Span = Span::micros(250);
 /// While draining, time between two looks at whether the other shards are done.
 const DRAIN_LOOK: Span = Span::millis(5);
 
@@ -83,16 +81,19 @@ pub(crate) struct Driver {
     bell: Arc<Bell>,
     stop: Arc<Stop>,
     clock: Clock,
-    sleeper: Sleeper,
-    /// Last time anything moved on a connection.
-    streams_at: Instant,
-    /// Last time glommio looked at its rings.
+    lung: Lung,
+    /// Something waits for a breath in glommio's rings.
+    called: bool,
     breath_at: Instant,
+    /// More came together than one thing at a time in the last sleep.
+    crowded: bool,
     lease: Arc<Lease>,
     /// Inputs of one kind taken in one turn.
     batch: usize,
     /// How long to look for work before a sleep.
     spin: Span,
+    /// How long a sleep where much comes goes on for more.
+    gather: Span,
     /// When draining ends, finished or not.
     drain_limit: Span,
     drain_until: Option<Instant>,
@@ -169,8 +170,8 @@ impl Driver {
         tuning: Tuning,
         lease: Arc<Lease>,
     ) -> std::io::Result<Self> {
-        let sleeper = Sleeper::new(&bell)?;
-        let (streams_at, breath_at, drain_until) = (Instant(0), Instant(0), None);
+        let lung = Lung::new()?;
+        let (called, crowded, breath_at, drain_until) = (false, false, Instant(0), None);
         Ok(Self {
             shard,
             engine,
@@ -179,12 +180,14 @@ impl Driver {
             bell,
             stop,
             clock,
-            sleeper,
-            streams_at,
+            lung,
+            called,
             breath_at,
+            crowded,
             lease,
             batch: tuning.batch as usize,
             spin: tuning.spin,
+            gather: tuning.gather,
             drain_limit,
             drain_until,
         })
@@ -203,6 +206,7 @@ impl Driver {
             let now = self.clock.now();
             self.world.now = now.instant;
             let worked = self.turn(now);
+            self.world.ring.flush();
             self.buffers.publish();
             self.world.mesh.flush();
             self.world.control.flush();
@@ -274,6 +278,7 @@ impl Driver {
                     self.input(now, Input::Unreachable { listener, peer });
                 }
                 Done::Connected { flow, result } => self.world.streams.connected(flow, result),
+                Done::Called => self.called = true,
                 Done::Woken => {}
             }
             if self.is_late(taken, now) {
@@ -303,7 +308,7 @@ impl Driver {
     }
 
     fn take_streams(&mut self, now: Now) -> bool {
-        let Self { engine, world, streams_at, .. } = self;
+        let Self { engine, world, .. } = self;
         let streams = world.streams.clone();
         for taken in 0..self.batch {
             let more = streams.next(|event| {
@@ -320,7 +325,6 @@ impl Driver {
             if !more {
                 return taken > 0;
             }
-            *streams_at = now.instant;
         }
         true
     }
@@ -394,49 +398,58 @@ impl Driver {
             && self.stop.is_draining() == self.drain_until.is_some()
     }
 
-    /// Between two busy turns: the connections' tasks run, and now and then glommio looks for what
-    /// else they could do.
+    /// Between two busy turns the connections' tasks run.
     async fn pause(&mut self, now: Instant) {
-        if now - self.breath_at >= BREATH && self.world.streams.are_used() {
-            self.breath_at = now;
-            self.sleeper.breathe(&self.bell).await;
-        } else {
-            glommio::executor().yield_now().await;
+        glommio::executor().yield_now().await;
+        if self.is_out_of_breath() && now - self.breath_at >= BREATH {
+            self.breathe(now).await;
         }
     }
 
+    /// True when glommio has something to hand to the kernel or to take from it.
+    fn is_out_of_breath(&self) -> bool {
+        self.called || self.world.streams.have_moved()
+    }
+
+    async fn breathe(&mut self, now: Instant) {
+        self.world.counters.breaths.add(1);
+        self.breath_at = now;
+        self.called = false;
+        self.world.streams.settle();
+        self.lung.breathe().await;
+    }
+
     async fn sleep(&mut self, now: Instant) {
-        let deadline = self.next_deadline();
-        let left = deadline.map_or(SHORT, |at| at - now);
-        if self.sleeper.was_busy() && now - self.streams_at >= STREAMS_FIRST {
-            if self.spins(now, left) {
-                self.sleeper.slept_shortly(true);
-                return;
-            }
-            self.world.counters.short_sleeps.add(1);
-            self.bell.lie_down(Bed::Ring);
-            if self.is_quiet() {
-                self.world.ring.wait(left.min(SHORT));
-            }
-            self.bell.get_up();
-            let quiet = self.is_quiet();
-            self.sleeper.slept_shortly(!quiet);
-            if !quiet || left <= SHORT {
-                return;
-            }
+        // The tasks that are ready first: nothing would wake them while the thread sleeps.
+        glommio::executor().yield_now().await;
+        if self.is_out_of_breath() {
+            return self.breathe(now).await;
         }
-        self.world.counters.long_sleeps.add(1);
-        if let Some(deadline) = deadline {
-            self.world.ring.set_deadline(deadline, now);
+        let longest = if self.world.ring.is_watching() { LONG } else { BLIND };
+        let left = self.next_deadline().map_or(longest, |at| (at - now).min(longest));
+        if self.spins(now, left) {
+            return;
         }
-        self.bell.lie_down(Bed::Executor);
-        self.world.ring.unmute();
-        self.world.ring.enter();
+        self.world.counters.sleeps.add(1);
+        self.bell.lie_down();
         if self.is_quiet() {
-            self.sleeper.sleep(&self.world.streams).await;
+            self.nap(left);
         }
         self.bell.get_up();
-        self.world.ring.mute();
+        self.called |= !self.world.ring.is_watching();
+    }
+
+    /// Sleep in the ring. Where much comes it gathers: a sleep and its wake-up cost several times
+    /// what one more datagram costs, and what comes meanwhile is taken together.
+    fn nap(&mut self, left: Span) {
+        let gather = if self.crowded { self.gather.min(left) } else { Span(0) };
+        let before = self.clock.instant();
+        self.world.ring.wait(left, gather);
+        self.crowded = if self.crowded {
+            self.world.ring.waiting() > 1
+        } else {
+            self.clock.instant() - before < self.gather
+        };
     }
 
     /// Look for work instead of sleeping, for the configured time; true when some came. A sleep
@@ -477,7 +490,7 @@ impl Driver {
     /// Send what is left, end the connections, free the ring.
     async fn finish(self) {
         let Self { mut world, buffers, .. } = self;
-        world.ring.enter();
+        world.ring.flush();
         world.streams.end_all();
         glommio::executor().yield_now().await;
         world.ring.close(buffers);

@@ -3,9 +3,9 @@
 //! glommio 0.9 can do that: when the preempt timer fires after it was armed and before the first
 //! task is run (the thread lost its processor in between), `run_task_queues` reports that nothing
 //! ran, and the executor parks with its tasks ready. Nothing in its own rings wakes it then. With
-//! the preempt timer at 100 ms it takes a stop of that length at one certain place; still, a shard
-//! must not stand for ever. A wake from another thread reaches the executor whatever it does, and
-//! costs a healthy one nothing but a look.
+//! a long preempt timer it takes a stop of that length at one certain place; still, a shard must
+//! not stand for ever. A wake from another thread reaches the executor whatever it does, and costs
+//! a healthy one nothing but a look.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +14,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::counters::Counters;
+use crate::doorbell::Bell;
 
 /// A shard that has made no turn for this long is woken.
 const PERIOD: Duration = Duration::from_millis(250);
@@ -21,6 +22,16 @@ const PERIOD: Duration = Duration::from_millis(250);
 /// Where a shard leaves the waker of its driver.
 #[derive(Debug, Default)]
 pub(crate) struct Lease(Mutex<Option<Waker>>);
+
+/// A shard as the guard sees it.
+pub(crate) struct Watched {
+    /// Says whether it turns.
+    pub(crate) counters: Arc<Counters>,
+    /// Says whether it sleeps where it should.
+    pub(crate) bell: Arc<Bell>,
+    /// Wakes it.
+    pub(crate) lease: Arc<Lease>,
+}
 
 /// The thread that looks.
 pub(crate) struct Guard {
@@ -56,7 +67,7 @@ impl Lease {
 
 impl Guard {
     /// Watch these shards.
-    pub(crate) fn start(shards: Vec<(Arc<Counters>, Arc<Lease>)>) -> std::io::Result<Self> {
+    pub(crate) fn start(shards: Vec<Watched>) -> std::io::Result<Self> {
         let over = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&over);
         let thread = std::thread::Builder::new()
@@ -73,14 +84,14 @@ impl Guard {
     }
 }
 
-fn watch(shards: &[(Arc<Counters>, Arc<Lease>)], over: &AtomicBool) {
+fn watch(shards: &[Watched], over: &AtomicBool) {
     let mut seen = vec![u64::MAX; shards.len()];
     while !over.load(Ordering::Acquire) {
         std::thread::park_timeout(PERIOD);
-        for ((counters, lease), seen) in shards.iter().zip(&mut seen) {
-            let turns = counters.turns.get();
-            if turns == *seen {
-                lease.wake();
+        for (shard, seen) in shards.iter().zip(&mut seen) {
+            let turns = shard.counters.turns.get();
+            if turns == *seen && !shard.bell.is_asleep() {
+                shard.lease.wake();
             }
             *seen = turns;
         }
@@ -96,8 +107,9 @@ mod tests {
     #[test]
     fn an_executor_that_stands_still_is_woken() {
         let (counters, lease) = (Arc::new(Counters::default()), Arc::new(Lease::default()));
-        let guard =
-            Guard::start(vec![(Arc::clone(&counters), Arc::clone(&lease))]).expect("a thread");
+        let bell = Arc::new(Bell::new().expect("eventfd"));
+        let watched = Watched { counters, bell, lease: Arc::clone(&lease) };
+        let guard = Guard::start(vec![watched]).expect("a thread");
         let executor = LocalExecutorBuilder::new(Placement::Unbound).make().expect("an executor");
         let polls = executor.run(async {
             lease.leave().await;

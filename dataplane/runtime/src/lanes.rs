@@ -178,7 +178,6 @@ impl pharos_storage_lmdb::Clock for Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doorbell::Bed;
     use pharos_engine::Wall;
     use pharos_storage::{Kind, ObjectId, Op, Token};
     use pharos_storage_lmdb::{Lanes, Options};
@@ -213,7 +212,7 @@ mod tests {
             .expect("started");
         let (replies, bell) = shards[1].clone();
         let mut link = LaneLink::new(1, Some(lanes.submitter()), replies, Arc::default());
-        bell.lie_down(Bed::Ring);
+        bell.lie_down();
         for n in 0..100 {
             link.submit(Instant(clock.nanos()), request(Some(n), n));
         }
@@ -231,7 +230,7 @@ mod tests {
         seen.sort_unstable();
         assert!(seen.into_iter().eq(0..100), "each once");
         let mut count = [0; 8];
-        let mut rung = std::fs::File::from(bell.ring_fd().try_clone_to_owned().expect("a copy"));
+        let mut rung = std::fs::File::from(bell.fd().try_clone_to_owned().expect("a copy"));
         std::io::Read::read_exact(&mut rung, &mut count).expect("rung");
         assert!(shards[0].0.is_empty(), "nothing for the other shard");
         assert!(lanes.close(std::time::Duration::from_secs(5)).expect("closed"));

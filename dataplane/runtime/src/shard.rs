@@ -1,6 +1,7 @@
 //! The thread of a shard: its executor, its recovery, then its driver.
 
 use std::net::IpAddr;
+use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
@@ -25,12 +26,14 @@ use crate::mesh::MeshEnd;
 use crate::preflight::StartError;
 use crate::ring::Ring;
 use crate::shutdown::Stop;
+use crate::sleep;
 use crate::streams::Streams;
 
-/// Longest run of tasks between two looks of glommio at its rings. The driver has it look every few
-/// milliseconds (`drive`), so this is for nothing but a driver that does not; a short one makes the
-/// executor park with work left when the thread loses its processor at the wrong place (`guard`).
-const PREEMPT: Duration = Duration::from_millis(100);
+/// Longest run of tasks between two looks of glommio at its rings. The driver has it look when
+/// there is something to see (`sleep`), so this is for nothing: a short one would wake an idle
+/// shard, and makes the executor park with work left when the thread loses its processor at the
+/// wrong place (`guard`).
+const PREEMPT: Duration = Duration::from_secs(60);
 /// Registered memory of the executor: nothing here uses it, and this is glommio's least.
 const IO_MEMORY: usize = 64 << 10;
 /// Operations of connections between two entries of the kernel.
@@ -84,10 +87,10 @@ pub(crate) struct Seat {
 impl Seat {
     /// The thread's whole life; true when everything was finished at the end.
     pub(crate) fn run(self) -> bool {
-        match executor(self.core) {
-            Ok(executor) => {
+        match sleep::with_rings(|| executor(self.core)) {
+            Ok((executor, rings)) => {
                 let _ = self.say.send(Ok(()));
-                executor.run(self.live())
+                executor.run(self.live(rings))
             }
             Err(error) => {
                 let _ = self.say.send(Err(error));
@@ -96,7 +99,7 @@ impl Seat {
         }
     }
 
-    async fn live(mut self) -> bool {
+    async fn live(mut self, rings: Vec<RawFd>) -> bool {
         let mut engine = Shard::new(self.engine.clone(), self.clock.now());
         let mut asked = Vec::new();
         loop {
@@ -107,7 +110,7 @@ impl Seat {
                 }
                 Ok(Feed::Begin { sockets, lanes, clean }) => {
                     let say = self.say.clone();
-                    match self.sit_down(engine, sockets, lanes, asked) {
+                    match self.sit_down(engine, sockets, lanes, asked, &rings) {
                         Ok(driver) => {
                             let _ = say.send(Ok(()));
                             drop(say);
@@ -146,6 +149,7 @@ impl Seat {
         sockets: Vec<Socket>,
         lanes: Option<Submitter>,
         asked: Vec<Request>,
+        rings: &[RawFd],
     ) -> Result<Driver, StartError> {
         let failed = |doing| move |error| StartError::Shard { doing, error };
         let shard = self.engine.shard;
@@ -167,8 +171,10 @@ impl Seat {
                 }
             }
         }
-        let (ring, buffers) = Ring::new(datagram, &self.bell, self.tuning.ring)
-            .map_err(failed("an io_uring of a shard"))?;
+        let (mut ring, buffers) =
+            sleep::apart(|| Ring::new(datagram, &self.bell, self.tuning.ring))
+                .map_err(failed("an io_uring of a shard"))?;
+        ring.watch(rings);
         let mut lanes = LaneLink::new(shard.0, lanes, self.replies, Arc::clone(&self.counters));
         for request in asked {
             lanes.submit(now, request);

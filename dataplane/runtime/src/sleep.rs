@@ -1,84 +1,76 @@
-//! The long sleep of a shard, in glommio's reactor; the breath that lets glommio look at its rings
-//! while the shard is busy; and when the short sleep before the long one is worth while.
+//! The breath: lets glommio look at its rings, for the connections' sake.
+//!
+//! A shard sleeps in its own ring only. glommio's rings are watched from there, so that something
+//! that happens on a connection ends the sleep; then a breath takes it in. Sleeping in glommio's
+//! reactor instead costs twice as much.
 
-use std::future::Future;
-use std::io;
-use std::pin::Pin;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::RawFd;
 use std::rc::Rc;
-use std::task::Poll;
+use std::sync::{Mutex, PoisonError};
 
 use glommio::io::BufferedFile;
 
-use crate::doorbell::Bell;
-use crate::streams::Streams;
+use crate::doorbell;
 
-/// Short sleeps in a row that end without an event before the next long sleep skips them: an idle
-/// shard pays for one kind of sleep only.
-const PATIENCE: u32 = 8;
-
-type Reading = Pin<Box<dyn Future<Output = ()>>>;
-
-/// Waits for the bell's eventfd on glommio's ring.
-pub(crate) struct Sleeper {
-    file: Rc<BufferedFile>,
-    /// The pending read. Never dropped while it is pending: the kernel would still complete it, and
-    /// the ring of the bell that it took would be lost.
-    reading: Option<Reading>,
-    in_vain: u32,
+/// An eventfd that is written and then read through glommio.
+pub(crate) struct Lung {
+    out: File,
+    back: Rc<BufferedFile>,
 }
 
-impl Sleeper {
+impl Lung {
     /// On the shard's executor.
-    pub(crate) fn new(bell: &Bell) -> io::Result<Self> {
-        let file = Rc::new(bell.executor_file()?);
-        Ok(Self { file, reading: None, in_vain: 0 })
+    pub(crate) fn new() -> io::Result<Self> {
+        let out = doorbell::eventfd()?;
+        let back = Rc::new(doorbell::glommio_file(out.try_clone()?));
+        Ok(Self { out: File::from(out), back })
     }
 
-    /// True when the last short sleeps were worth while.
-    pub(crate) fn was_busy(&self) -> bool {
-        self.in_vain < PATIENCE
-    }
-
-    /// How the last short sleep ended.
-    pub(crate) fn slept_shortly(&mut self, something_came: bool) {
-        self.in_vain = if something_came { 0 } else { self.in_vain.saturating_add(1) };
-    }
-
-    /// Let the executor look at its rings once: connections go on. Yielding alone would not do that
-    /// before the preempt timer fires.
-    pub(crate) async fn breathe(&mut self, bell: &Bell) {
-        bell.ring_executor();
-        let reading = pending(&mut self.reading, &self.file);
-        std::future::poll_fn(|context| reading.as_mut().poll(context)).await;
-        self.reading = None;
-    }
-
-    /// Sleep until the eventfd is written or a connection has something.
-    pub(crate) async fn sleep(&mut self, streams: &Streams) {
-        let reading = pending(&mut self.reading, &self.file);
-        let bell_rang = std::future::poll_fn(|context| {
-            if reading.as_mut().poll(context).is_ready() {
-                return Poll::Ready(true);
-            }
-            streams.set_driver(context.waker().clone());
-            if streams.is_empty() { Poll::Pending } else { Poll::Ready(false) }
-        })
-        .await;
-        if bell_rang {
-            self.reading = None;
-            // Many events came while it slept: the next pause is likely to be short.
-            self.in_vain = self.in_vain.min(PATIENCE - 1);
-        }
+    /// Let the executor hand its requests to the kernel and take what came back: connections go
+    /// on. Yielding alone would not do that before the preempt timer fires.
+    pub(crate) async fn breathe(&self) {
+        // It can fail only when the counter is at its end, and then the read ends as well.
+        let _ = (&self.out).write(&1_u64.to_ne_bytes());
+        // An error would come again at once, and the driver looks at everything anyway.
+        let _ = self.back.read_at(0, size_of::<u64>()).await;
     }
 }
 
-/// The read that is pending, or a new one.
-fn pending<'a>(reading: &'a mut Option<Reading>, file: &Rc<BufferedFile>) -> &'a mut Reading {
-    reading.get_or_insert_with(|| {
-        let file = Rc::clone(file);
-        Box::pin(async move {
-            // An error would come again at once, and the loop looks at everything anyway.
-            let _ = file.read_at(0, size_of::<u64>()).await;
+/// Rings are made one after the other, so that the new ones are known.
+static MAKING: Mutex<()> = Mutex::new(());
+/// A glommio executor makes three rings.
+const RINGS: usize = 3;
+
+/// Make an executor; with it the descriptors of its rings, or none when they cannot be told from
+/// others: glommio keeps them to itself.
+pub(crate) fn with_rings<T, E>(make: impl FnOnce() -> Result<T, E>) -> Result<(T, Vec<RawFd>), E> {
+    let _one_at_a_time = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
+    let before = rings();
+    let made = make()?;
+    let mut new = rings();
+    new.retain(|fd| !before.contains(fd));
+    if new.len() != RINGS {
+        new.clear();
+    }
+    Ok((made, new))
+}
+
+/// Make another ring.
+pub(crate) fn apart<T>(make: impl FnOnce() -> T) -> T {
+    let _one_at_a_time = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
+    make()
+}
+
+/// The descriptors of this process that are io_urings.
+fn rings() -> Vec<RawFd> {
+    let Ok(all) = std::fs::read_dir("/proc/self/fd") else { return Vec::new() };
+    all.filter_map(Result::ok)
+        .filter(|entry| {
+            let target = std::fs::read_link(entry.path()).unwrap_or_default();
+            target.as_os_str() == "anon_inode:[io_uring]"
         })
-    })
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect()
 }

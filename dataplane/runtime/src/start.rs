@@ -21,7 +21,7 @@ use crate::config::{RuntimeConfig, Store};
 use crate::control_link::{ControlPort, control_link};
 use crate::counters::Counters;
 use crate::doorbell::Bell;
-use crate::guard::{Guard, Lease};
+use crate::guard::{Guard, Lease, Watched};
 use crate::lanes::{NoReads, Postman, Replies};
 use crate::mesh::mesh;
 use crate::preflight::{self, StartError};
@@ -101,7 +101,11 @@ impl Runtime {
         let started = start_threads(&config, &common, links)?;
         let (lanes, clean) = recover(opened, &config, &common, &started)?;
         bind(&config, &started, lanes.as_ref().map(Lanes::submitter).as_ref(), clean)?;
-        let watched = common.counters.iter().cloned().zip(common.leases.iter().cloned());
+        let watched = (0..common.bells.len()).map(|index| Watched {
+            counters: Arc::clone(&common.counters[index]),
+            bell: Arc::clone(&common.bells[index]),
+            lease: Arc::clone(&common.leases[index]),
+        });
         let guard = Guard::start(watched.collect())
             .map_err(|error| StartError::Shard { doing: "the guard's thread", error })?;
         let gauges = Gauges {

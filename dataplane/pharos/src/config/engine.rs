@@ -56,7 +56,8 @@ impl Settings {
         let file = &self.runtime;
         let spin = if placement.leaves_cores() { file.spin.0 } else { 0 };
         Tuning {
-            spin: Span(spin * 1_000),
+            spin: Span::micros(spin),
+            gather: Span::micros(file.gather.0),
             batch: file.batch.u32(),
             ring: RingSize {
                 buffers: u16::try_from(file.receive_buffers.0).unwrap_or(u16::MAX),

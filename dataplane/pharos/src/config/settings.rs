@@ -35,7 +35,8 @@ section! {
         trusted: Vec<Network> = Vec::new(),
         /// Exponent, 1 to 20: addresses of record are spread over 2^hash_size slots. Rows A01, B01.
         hash_size: Int<1, 20> = Int(12),
-        /// Shards, each a thread on a core of its own. 0 = one for each core in use.
+        /// Shards, each a thread on a core of its own. 0 = one for each core in use, but for one
+        /// core in eight, or the only second one, that is left to lanes and control.
         shards: Int<0, 1024> = Int(0),
         /// CPU numbers for shards, the first for shard 0. Empty = all that the process may run on,
         /// but for those that [runtime] names.
@@ -86,6 +87,10 @@ section! {
         /// Microseconds that a busy shard looks for more work before it sleeps; 0 = not at all. No
         /// effect while shards have every core, since they would take it from lanes and control.
         spin: Int<0, 1000> = Int(0),
+        /// Microseconds that the sleep of a shard goes on for more once something has come, while
+        /// much comes; 0 = not at all. What it adds to the latency it saves in wake-ups. Needs
+        /// Linux 6.12; without effect before.
+        gather: Int<0, 1000> = Int(50),
         /// Inputs of one kind that a shard takes in one turn.
         batch: Int<1, 1024> = Int(64),
         /// Submissions that a shard's ring holds between two entries of the kernel, a power of two.

@@ -1,9 +1,10 @@
-//! The shard's own io_uring: multishot receives over provided buffers, batched sends, connects, one
-//! timeout for the next deadline, and the eventfd that other threads wake it by.
+//! The shard's own io_uring: multishot receives over provided buffers, connects, the eventfd that
+//! other threads wake it by, and glommio's rings, so that it is the one place where a shard sleeps.
+//! What is sent goes beside it, a batch in one `sendmmsg`: the kernel's path there is shorter than
+//! through the ring.
 //!
 //! It is made on the shard's thread (`single_issuer`, `defer_taskrun`): completions appear only
-//! when this thread enters the kernel, so handling one batch is never interrupted by the next. Its
-//! eventfd is muted while the loop is busy and tells glommio when both sleep.
+//! when this thread enters the kernel, so handling one batch is never interrupted by the next.
 #![expect(unsafe_code, reason = "submissions hand pointers to the kernel")]
 
 mod buffers;
@@ -19,10 +20,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::Duration;
 
-use io_uring::types::{CancelBuilder, Fd, SubmitArgs, TimeoutFlags, Timespec};
+use io_uring::types::{CancelBuilder, Fd, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
+use pharos_engine::Span;
 use pharos_engine::net::FlowId;
-use pharos_engine::{Instant, Span};
 use socket2::Socket;
 
 pub(crate) use buffers::{Buffers, Filled};
@@ -32,6 +33,22 @@ use sends::Sends;
 use crate::address::NAME_BYTES;
 use crate::config::RingSize;
 use crate::doorbell::Bell;
+
+/// `IORING_ENTER_GETEVENTS`.
+const GETEVENTS: u32 = 1;
+/// `IORING_ENTER_EXT_ARG`.
+const EXT_ARG: u32 = 8;
+/// Wake-ups at which a gathering sleep ends before its time.
+const GATHERED: u32 = 8;
+
+/// `io_uring_getevents_arg`: what the kernel takes with `EXT_ARG`.
+#[repr(C)]
+struct Wait {
+    signals: u64,
+    signal_bytes: u32,
+    gather_micros: u32,
+    time: *const Timespec,
+}
 
 /// Completions the kernel may hold back for us before it has to allocate.
 const COMPLETIONS: u32 = 4_096;
@@ -69,7 +86,9 @@ pub(crate) enum Done {
         /// Its socket, or why there is none.
         result: io::Result<Socket>,
     },
-    /// Another thread rang, or the deadline passed: look at everything.
+    /// Something happened in one of the rings that are watched.
+    Called,
+    /// Another thread rang, or a socket has room again: look at everything.
     Woken,
 }
 
@@ -78,11 +97,11 @@ pub(crate) enum Done {
 #[repr(u8)]
 enum Kind {
     Receive = 1,
-    Send = 2,
-    Bell = 3,
-    Deadline = 4,
+    Bell = 2,
+    Watch = 3,
+    Room = 4,
     Connect = 5,
-    /// Its outcome says nothing: cancels, updates, linked timeouts.
+    /// Its outcome says nothing: cancels, linked timeouts.
     Aside = 6,
 }
 
@@ -101,10 +120,16 @@ pub(crate) struct Ring {
     bell: RawFd,
     bell_armed: bool,
     bell_count: Box<u64>,
-    deadline: Option<Instant>,
-    deadline_time: Box<Timespec>,
-    /// Taken from the completion queue before their turn, to free sends.
-    reaped: VecDeque<Done>,
+    /// Rings of others, and whether they are being watched.
+    watched: Vec<(RawFd, bool)>,
+    /// One of them could not be watched.
+    blind: bool,
+    /// Waiting for a socket that takes no more.
+    room_armed: bool,
+    /// The kernel can be told to wait a little for more.
+    gathers: bool,
+    /// What happened beside the completion queue.
+    aside: VecDeque<Done>,
     in_flight: u32,
 }
 
@@ -121,7 +146,6 @@ impl Ring {
             .setup_submit_all()
             .setup_cqsize(COMPLETIONS)
             .build(size.submissions)?;
-        ring.submitter().register_eventfd(bell.executor_fd().as_raw_fd())?;
         let buffers = Buffers::register(&ring, size.buffers)?;
         let mut ring = Self {
             ring,
@@ -130,15 +154,16 @@ impl Ring {
             receive: Box::new(receive_header()),
             sends: Sends::new(size.sends),
             connects: Connects::default(),
-            bell: bell.ring_fd().as_raw_fd(),
+            bell: bell.fd().as_raw_fd(),
             bell_armed: false,
             bell_count: Box::new(0),
-            deadline: None,
-            deadline_time: Box::new(Timespec::new()),
-            reaped: VecDeque::new(),
+            watched: Vec::new(),
+            blind: false,
+            room_armed: false,
+            gathers: true,
+            aside: VecDeque::new(),
             in_flight: 0,
         };
-        ring.mute();
         ring.arm();
         Ok((ring, buffers))
     }
@@ -146,6 +171,16 @@ impl Ring {
     /// A socket of the ring.
     pub(crate) fn socket(&self, index: u16) -> &Socket {
         &self.sockets[usize::from(index)]
+    }
+
+    /// Tell when something happens in these rings.
+    pub(crate) fn watch(&mut self, rings: &[RawFd]) {
+        self.watched = rings.iter().map(|&fd| (fd, false)).collect();
+    }
+
+    /// True when [`Ring::watch`] was told of rings, and all of them are watched.
+    pub(crate) fn is_watching(&self) -> bool {
+        !self.watched.is_empty() && !self.blind
     }
 
     /// Arm what is not armed: receives that ended (buffers were given back meanwhile), the bell.
@@ -163,9 +198,14 @@ impl Ring {
             let entry = opcode::Read::new(Fd(self.bell), target, size_of::<u64>() as u32);
             self.bell_armed = self.push(entry.build(), Kind::Bell, 0);
         }
+        for index in 0..self.watched.len() {
+            let (fd, false) = self.watched[index] else { continue };
+            let entry = opcode::PollAdd::new(Fd(fd), libc::POLLIN as u32).multi(true);
+            self.watched[index].1 = self.push(entry.build(), Kind::Watch, index as u32);
+        }
     }
 
-    /// Queue a datagram for the next [`Ring::enter`]; false when it had to be dropped because the
+    /// Queue a datagram for the next [`Ring::flush`]; false when it had to be dropped because the
     /// network does not take what is already queued.
     pub(crate) fn send(
         &mut self,
@@ -175,11 +215,22 @@ impl Ring {
         bytes: &[u8],
     ) -> bool {
         if self.sends.is_full() {
-            self.enter();
-            self.reap();
+            self.flush();
         }
-        let Some(index) = self.sends.fill(socket, source, peer, bytes) else { return false };
-        self.submit_send(index)
+        self.sends.push(socket, source, peer, bytes)
+    }
+
+    /// Send what is queued, as far as the sockets take it; the rest goes when they have room.
+    pub(crate) fn flush(&mut self) {
+        let Self { sends, sockets, aside, .. } = self;
+        let stuck = sends.flush(sockets, |socket, peer| {
+            aside.push_back(Done::SendFailed { socket, peer });
+        });
+        if let (Some(socket), false) = (stuck, self.room_armed) {
+            let fd = Fd(self.sockets[usize::from(socket)].as_raw_fd());
+            let entry = opcode::PollAdd::new(fd, libc::POLLOUT as u32).build();
+            self.room_armed = self.push(entry, Kind::Room, 0);
+        }
     }
 
     /// Begin to connect `socket` to `peer`, for at most `limit`.
@@ -198,64 +249,62 @@ impl Ring {
             self.push(timeout, Kind::Aside, 0);
         } else {
             let (flow, result) = self.connects.end(index, -libc::EBUSY);
-            self.reaped.push_back(Done::Connected { flow, result });
+            self.aside.push_back(Done::Connected { flow, result });
         }
     }
 
     /// Submit what is queued and let the kernel post completions; never sleeps.
     pub(crate) fn enter(&mut self) {
         let queued = self.ring.submission().len() as u32;
-        const GETEVENTS: u32 = 1;
         // SAFETY: `queued` submissions were pushed with pointers that live until their completions;
         // there is no argument.
         let entered = unsafe { self.ring.submitter().enter::<()>(queued, 0, GETEVENTS, None) };
         check(entered);
     }
 
-    /// Submit what is queued and sleep until a completion, at most `limit`.
-    pub(crate) fn wait(&mut self, limit: Span) {
+    /// Submit what is queued and sleep until a completion, at most `limit`; then, or while there is
+    /// none, `gather` longer, so that more of them come at once.
+    pub(crate) fn wait(&mut self, limit: Span, gather: Span) {
+        let gather = if self.gathers { gather } else { Span(0) };
         let time = Timespec::from(Duration::from_nanos(limit.0));
-        check(self.ring.submitter().submit_with_args(1, &SubmitArgs::new().timespec(&time)));
+        let wait = Wait {
+            signals: 0,
+            signal_bytes: 0,
+            gather_micros: (gather.0 / 1_000) as u32,
+            time: &raw const time,
+        };
+        // More than one ends the gathering early; alone it ends with its time.
+        let enough = if wait.gather_micros > 0 { GATHERED } else { 1 };
+        let queued = self.ring.submission().len();
+        let submitter = self.ring.submitter();
+        // SAFETY: what is queued was pushed with pointers that live until their completions; the
+        // argument has the kernel's layout and lives, with its time, until the call returns.
+        let entered = unsafe {
+            let queued = queued as u32;
+            submitter.enter(queued, enough, GETEVENTS | EXT_ARG, Some(&wait))
+        };
+        match entered {
+            // Linux 6.12 was the first to know of gathering.
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) && self.gathers => {
+                self.gathers = false;
+            }
+            entered => check(entered),
+        }
     }
 
-    /// Completions do not write the executor's eventfd any more.
-    pub(crate) fn mute(&mut self) {
-        self.ring.completion().disable_eventfd();
-    }
-
-    /// Completions write the executor's eventfd.
-    pub(crate) fn unmute(&mut self) {
-        self.ring.completion().enable_eventfd();
+    /// Completions that [`Ring::next`] would look at.
+    pub(crate) fn waiting(&mut self) -> usize {
+        self.ring.completion().len()
     }
 
     /// True when [`Ring::next`] would find nothing.
     pub(crate) fn is_empty(&mut self) -> bool {
-        self.reaped.is_empty() && self.ring.completion().is_empty()
-    }
-
-    /// Have a completion posted at `deadline`; `now` says when that is.
-    pub(crate) fn set_deadline(&mut self, deadline: Instant, now: Instant) {
-        if self.deadline.is_some_and(|armed| armed <= deadline) {
-            return;
-        }
-        let wait = Duration::from_nanos((deadline - now).0);
-        *self.deadline_time = Timespec::from(wait);
-        let time = &raw const *self.deadline_time;
-        let pushed = if self.deadline.is_some() {
-            let target = mark(Kind::Deadline, 0);
-            let update = opcode::TimeoutUpdate::new(target, time).flags(TimeoutFlags::empty());
-            self.push(update.build(), Kind::Aside, 0)
-        } else {
-            self.push(opcode::Timeout::new(time).build(), Kind::Deadline, 0)
-        };
-        if pushed {
-            self.deadline = Some(deadline);
-        }
+        self.aside.is_empty() && self.ring.completion().is_empty()
     }
 
     /// The next completion that means something.
     pub(crate) fn next(&mut self) -> Option<Done> {
-        if let Some(done) = self.reaped.pop_front() {
+        if let Some(done) = self.aside.pop_front() {
             return Some(done);
         }
         loop {
@@ -286,7 +335,6 @@ impl Ring {
                     (Err(_), _) => Some(Done::ReceiveFailed { socket, error: -entry.result() }),
                 }
             }
-            kind if kind == Kind::Send as u8 => self.sent(index, entry.result()),
             kind if kind == Kind::Connect as u8 => {
                 let (flow, result) = self.connects.end(index, entry.result());
                 Some(Done::Connected { flow, result })
@@ -295,44 +343,17 @@ impl Ring {
                 self.bell_armed = false;
                 Some(Done::Woken)
             }
-            kind if kind == Kind::Deadline as u8 => {
-                self.deadline = None;
+            kind if kind == Kind::Watch as u8 => {
+                // What cannot be watched is not asked for again: it would fail in every turn.
+                self.blind |= entry.result() < 0;
+                self.watched[index as usize].1 = more || entry.result() < 0;
+                Some(Done::Called)
+            }
+            kind if kind == Kind::Room as u8 => {
+                self.room_armed = false;
                 Some(Done::Woken)
             }
             _ => None,
-        }
-    }
-
-    fn sent(&mut self, index: u32, result: i32) -> Option<Done> {
-        if result >= 0 {
-            self.sends.done(index);
-            return None;
-        }
-        if is_pending_error(-result) && self.sends.may_try_again(index) {
-            self.submit_send(index);
-            return None;
-        }
-        let (socket, peer) = self.sends.target(index);
-        self.sends.done(index);
-        Some(Done::SendFailed { socket, peer })
-    }
-
-    fn submit_send(&mut self, index: u32) -> bool {
-        let entry = self.sends.entry(index, &self.sockets);
-        let pushed = self.push(entry, Kind::Send, index);
-        if !pushed {
-            self.sends.done(index);
-        }
-        pushed
-    }
-
-    /// Take every completion there is, keeping for [`Ring::next`] what means something.
-    fn reap(&mut self) {
-        loop {
-            let Some(entry) = self.ring.completion().next() else { return };
-            if let Some(done) = self.complete(&entry) {
-                self.reaped.push_back(done);
-            }
         }
     }
 
@@ -360,7 +381,7 @@ impl Ring {
             if self.in_flight == 0 {
                 break;
             }
-            self.wait(Span::millis(10));
+            self.wait(Span::millis(10), Span(0));
             while let Some(entry) = self.ring.completion().next() {
                 if !cqueue::more(entry.flags()) {
                     self.in_flight -= 1;
@@ -384,21 +405,6 @@ fn check(entered: io::Result<usize>) {
         let expected = error.raw_os_error().is_some_and(|code| known.contains(&code));
         assert!(expected, "io_uring_enter failed: {error}");
     }
-}
-
-/// Errors that may belong to an earlier datagram of the same socket.
-fn is_pending_error(error: i32) -> bool {
-    matches!(
-        error,
-        libc::ECONNREFUSED
-            | libc::EHOSTUNREACH
-            | libc::ENETUNREACH
-            | libc::EHOSTDOWN
-            | libc::ENOPROTOOPT
-            | libc::EPROTO
-            | libc::EMSGSIZE
-            | libc::EACCES
-    )
 }
 
 fn empty_header() -> libc::msghdr {

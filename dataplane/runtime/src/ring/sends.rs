@@ -1,19 +1,20 @@
-//! Datagrams on their way out: everything the kernel may read lives here until its completion.
+//! Datagrams on their way out: gathered over a turn, sent by one call for each socket.
 
 use std::net::{IpAddr, SocketAddr};
-
-use io_uring::{opcode, squeue, types};
-use socket2::Socket;
 use std::os::fd::AsRawFd;
+use std::ptr;
+
+use socket2::Socket;
 
 use crate::address::{self, Control, Name};
 
 /// Bytes that a slot keeps for its next datagram; larger buffers are returned to the allocator.
 const KEEP_BYTES: usize = 4_096;
+/// Datagrams the kernel takes in one call (`UIO_MAXIOV`).
+const CALL: usize = 1_024;
 
-/// What one send needs: the kernel reads header, vector, name, control and bytes.
+/// What one send needs: the kernel reads vector, name, control and bytes during the call.
 struct Slot {
-    header: libc::msghdr,
     vector: libc::iovec,
     name: Name,
     control: Control,
@@ -23,92 +24,145 @@ struct Slot {
     again: bool,
 }
 
-/// A fixed number of slots, each free or in the kernel's hands.
+/// What waits to be sent, in order.
 pub(super) struct Sends {
-    slots: Box<[Slot]>,
-    free: Vec<u32>,
+    /// The first `used` wait; the others keep their buffers.
+    slots: Vec<Slot>,
+    used: usize,
+    limit: usize,
+    headers: Vec<libc::mmsghdr>,
 }
 
 impl Sends {
-    /// Room for `count` sends in flight.
-    pub(super) fn new(count: u32) -> Self {
-        let slot = || Slot {
-            header: super::empty_header(),
-            vector: libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 },
-            name: Name::default(),
-            control: Control::default(),
-            bytes: Vec::new(),
-            socket: 0,
-            peer: SocketAddr::from(([0, 0, 0, 0], 0)),
-            again: false,
-        };
-        Self { slots: (0..count).map(|_| slot()).collect(), free: (0..count).rev().collect() }
+    /// At most `limit` datagrams wait.
+    pub(super) fn new(limit: u32) -> Self {
+        Self { slots: Vec::new(), used: 0, limit: limit as usize, headers: Vec::new() }
     }
 
-    /// True when every slot is in the kernel's hands.
+    /// True when no other datagram may wait.
     pub(super) fn is_full(&self) -> bool {
-        self.free.is_empty()
+        self.used == self.limit
     }
 
-    /// Fill a free slot; its number, or `None` when there is none.
-    pub(super) fn fill(
+    /// Queue one; false when too many wait.
+    pub(super) fn push(
         &mut self,
         socket: u16,
         source: Option<IpAddr>,
         peer: SocketAddr,
         bytes: &[u8],
-    ) -> Option<u32> {
-        let index = self.free.pop()?;
-        let slot = &mut self.slots[index as usize];
+    ) -> bool {
+        if self.is_full() {
+            return false;
+        }
+        if self.used == self.slots.len() {
+            self.slots.push(Slot {
+                vector: libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 },
+                name: Name::default(),
+                control: Control::default(),
+                bytes: Vec::new(),
+                socket,
+                peer,
+                again: false,
+            });
+        }
+        let slot = &mut self.slots[self.used];
+        self.used += 1;
         slot.socket = socket;
         slot.peer = peer;
         slot.again = false;
         slot.name = Name::from(peer);
-        slot.control = source.map(address::write_source).unwrap_or_default();
+        slot.control.length = 0;
+        if let Some(source) = source {
+            slot.control = address::write_source(source);
+        }
         slot.bytes.clear();
         slot.bytes.extend_from_slice(bytes);
-        Some(index)
+        true
     }
 
-    /// The submission of a filled slot. Its pointers stay good until [`Sends::done`]: the slots lie
-    /// in a boxed slice that never moves or grows.
-    pub(super) fn entry(&mut self, index: u32, sockets: &[Socket]) -> squeue::Entry {
-        let slot = &mut self.slots[index as usize];
-        slot.vector.iov_base = slot.bytes.as_mut_ptr().cast();
-        slot.vector.iov_len = slot.bytes.len();
-        slot.header.msg_name = slot.name.bytes.as_mut_ptr().cast();
-        slot.header.msg_namelen = slot.name.length;
-        slot.header.msg_iov = &raw mut slot.vector;
-        slot.header.msg_iovlen = 1;
-        slot.header.msg_controllen = slot.control.length;
-        slot.header.msg_control = if slot.control.length == 0 {
-            std::ptr::null_mut()
-        } else {
-            slot.control.bytes.as_mut_ptr().cast()
-        };
-        let socket = types::Fd(sockets[usize::from(slot.socket)].as_raw_fd());
-        opcode::SendMsg::new(socket, &raw const slot.header).build()
-    }
-
-    /// True the first time it is asked about a filled slot: an error that another datagram caused
-    /// is reported to whoever sends next, so one more attempt tells whose it was.
-    pub(super) fn may_try_again(&mut self, index: u32) -> bool {
-        !std::mem::replace(&mut self.slots[index as usize].again, true)
-    }
-
-    /// The socket and the destination of a slot.
-    pub(super) fn target(&self, index: u32) -> (u16, SocketAddr) {
-        let slot = &self.slots[index as usize];
-        (slot.socket, slot.peer)
-    }
-
-    /// The kernel is done with a slot.
-    pub(super) fn done(&mut self, index: u32) {
-        let slot = &mut self.slots[index as usize];
-        if slot.bytes.capacity() > KEEP_BYTES {
-            slot.bytes = Vec::new();
+    /// Send what waits. A datagram that the kernel refuses is told to `failed`; when a socket takes
+    /// no more, the rest stays and that socket is returned.
+    pub(super) fn flush(
+        &mut self,
+        sockets: &[Socket],
+        mut failed: impl FnMut(u16, SocketAddr),
+    ) -> Option<u16> {
+        let mut sent = 0;
+        let mut stuck = None;
+        while sent < self.used {
+            let socket = self.slots[sent].socket;
+            let run = self.slots[sent..self.used].iter().take(CALL);
+            let run = run.take_while(|slot| slot.socket == socket).count();
+            match self.call(&sockets[usize::from(socket)], sent, run) {
+                Ok(count) => sent += count,
+                Err(libc::EINTR) => {}
+                Err(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM) => {
+                    stuck = Some(socket);
+                    break;
+                }
+                // An error that another datagram caused is reported to whoever sends next, so one
+                // more attempt tells whose it was.
+                Err(error)
+                    if is_pending_error(error)
+                        && !std::mem::replace(&mut self.slots[sent].again, true) => {}
+                Err(_) => {
+                    failed(socket, self.slots[sent].peer);
+                    sent += 1;
+                }
+            }
         }
-        self.free.push(index);
-        debug_assert!(self.free.len() <= self.slots.len(), "a slot is done once");
+        for slot in &mut self.slots[..sent] {
+            if slot.bytes.capacity() > KEEP_BYTES {
+                slot.bytes = Vec::new();
+            }
+        }
+        self.slots[..self.used].rotate_left(sent);
+        self.used -= sent;
+        stuck
     }
+
+    /// One call: how many of `run` datagrams from `first` on were taken, or why the first was not.
+    fn call(&mut self, socket: &Socket, first: usize, run: usize) -> Result<usize, i32> {
+        self.headers.clear();
+        for slot in &mut self.slots[first..first + run] {
+            slot.vector.iov_base = slot.bytes.as_mut_ptr().cast();
+            slot.vector.iov_len = slot.bytes.len();
+            let mut header = super::empty_header();
+            header.msg_name = slot.name.bytes.as_mut_ptr().cast();
+            header.msg_namelen = slot.name.length;
+            header.msg_iov = &raw mut slot.vector;
+            header.msg_iovlen = 1;
+            if slot.control.length > 0 {
+                header.msg_control = slot.control.bytes.as_mut_ptr().cast();
+                header.msg_controllen = slot.control.length;
+            }
+            self.headers.push(libc::mmsghdr { msg_hdr: header, msg_len: 0 });
+        }
+        // SAFETY: the headers and all they point to lie in `self`, which nothing touches during the
+        // call, and the kernel keeps none of the pointers after it.
+        let taken = unsafe {
+            let headers = self.headers.as_mut_ptr();
+            libc::sendmmsg(socket.as_raw_fd(), headers, run as u32, libc::MSG_DONTWAIT)
+        };
+        match usize::try_from(taken) {
+            Ok(taken) => Ok(taken),
+            Err(_) => Err(std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO)),
+        }
+    }
+}
+
+/// Errors that may belong to an earlier datagram of the same socket.
+fn is_pending_error(error: i32) -> bool {
+    matches!(
+        error,
+        libc::ECONNREFUSED
+            | libc::EHOSTUNREACH
+            | libc::ENETUNREACH
+            | libc::EHOSTDOWN
+            | libc::ENOPROTOOPT
+            | libc::EPROTO
+            | libc::EMSGSIZE
+            | libc::EACCES
+    )
 }

@@ -4,7 +4,6 @@ use std::net::UdpSocket;
 use std::time::Duration;
 
 use super::*;
-use crate::doorbell::Bed;
 use crate::socket;
 
 const WAIT: Span = Span::millis(2_000);
@@ -39,10 +38,11 @@ impl World {
     /// Handle completions until `enough`, sleeping when there is none; at most `turns` times.
     fn turn_until(&mut self, turns: u32, mut enough: impl FnMut(&mut Self, Done) -> bool) {
         for _ in 0..turns {
+            self.ring.flush();
             self.ring.arm();
             self.ring.enter();
             if self.ring.is_empty() {
-                self.ring.wait(WAIT);
+                self.ring.wait(WAIT, Span(0));
             }
             while let Some(done) = self.ring.next() {
                 if enough(self, done) {
@@ -75,7 +75,7 @@ fn datagrams_of_every_size_come_and_go() {
             }
             _ => false,
         });
-        world.ring.enter();
+        world.ring.flush();
         let mut back = vec![0; 70_000];
         assert_eq!(world.client.recv(&mut back).expect("an echo"), length);
         assert_eq!(&back[..length], &sent[..]);
@@ -100,7 +100,7 @@ fn destination_is_told_and_source_is_chosen() {
     let other: IpAddr = "127.0.0.2".parse().expect("an address");
     let there = world.client.local_addr().expect("bound");
     assert!(world.ring.send(0, Some(other), there, b"from elsewhere"));
-    world.ring.enter();
+    world.ring.flush();
     let (_, from) = world.client.recv_from(&mut [0; 64]).expect("a datagram");
     assert_eq!(from, SocketAddr::new(other, world.address.port()));
     world.ring.close(world.buffers);
@@ -124,7 +124,7 @@ fn ipv6_tells_and_chooses_too() {
         world.buffers.give_back(filled);
         true
     });
-    world.ring.enter();
+    world.ring.flush();
     let (_, from) = world.client.recv_from(&mut [0; 64]).expect("an echo");
     assert_eq!(from, address);
     world.ring.close(world.buffers);
@@ -184,7 +184,7 @@ fn many_datagrams_through_few_send_slots() {
         }
         echoed == 20_000
     });
-    world.ring.enter();
+    world.ring.flush();
     sender.join().expect("every echo arrived");
     world.ring.close(world.buffers);
 }
@@ -206,27 +206,54 @@ fn icmp_is_reported_and_does_not_stop_the_next_datagram() {
     assert_eq!(unreachable, [nobody]);
     let there = world.client.local_addr().expect("bound");
     assert!(world.ring.send(0, None, nobody, b"once more"));
-    world.ring.enter();
+    world.ring.flush();
     assert!(world.ring.send(0, None, there, b"for you"));
-    world.ring.enter();
-    let _ = world.ring.next();
-    world.ring.enter();
+    world.ring.flush();
     let mut back = [0; 64];
     assert_eq!(world.client.recv(&mut back).expect("a datagram"), 7);
     world.ring.close(world.buffers);
 }
 
+/// A sleep ends with its limit, and one that gathers takes what comes within its time together.
 #[test]
-fn the_deadline_wakes_and_an_earlier_one_replaces_a_later_one() {
+fn a_sleep_ends_with_its_limit_and_gathers_what_comes() {
     let mut world = world(RingSize::default());
     let clock = crate::clock::Clock::new(pharos_engine::Wall(0));
     let start = clock.instant();
-    world.ring.set_deadline(start + Span::seconds(600), start);
     world.ring.enter();
-    world.ring.set_deadline(start + Span::millis(30), start);
-    world.turn_until(5, |_, done| matches!(done, Done::Woken));
+    world.ring.wait(Span::millis(30), Span(0));
     let waited = (clock.instant() - start).as_millis();
-    assert!((25..1_500).contains(&waited), "woken after {waited} ms, not after ten minutes");
+    assert!((25..1_500).contains(&waited), "woken after {waited} ms");
+    let (client, address) = (world.client.try_clone().expect("a second handle"), world.address);
+    let sender = std::thread::spawn(move || {
+        for _ in 0..3 {
+            client.send_to(b"x", address).expect("sent");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+    world.ring.wait(WAIT, Span::millis(500));
+    assert_eq!(world.ring.waiting(), 3, "one sleep for all");
+    sender.join().expect("sent");
+    world.ring.close(world.buffers);
+}
+
+/// What happens in another ring ends the sleep.
+#[test]
+fn another_ring_is_watched() {
+    let mut world = world(RingSize::default());
+    let mut other = IoUring::new(4).expect("a ring");
+    assert!(!world.ring.is_watching());
+    world.ring.watch(&[other.as_raw_fd()]);
+    world.ring.arm();
+    world.ring.enter();
+    assert!(world.ring.is_empty() && world.ring.is_watching());
+    for _ in 0..3 {
+        // SAFETY: a no-op has no pointers.
+        unsafe { other.submission().push(&opcode::Nop::new().build()).expect("room") };
+        other.submit().expect("submitted");
+        world.turn_until(3, |_, done| matches!(done, Done::Called));
+        while other.completion().next().is_some() {}
+    }
     world.ring.close(world.buffers);
 }
 
@@ -234,14 +261,14 @@ fn the_deadline_wakes_and_an_earlier_one_replaces_a_later_one() {
 fn another_thread_wakes_the_ring() {
     let mut world = world(RingSize::default());
     world.ring.enter();
-    world.bell.lie_down(Bed::Ring);
+    world.bell.lie_down();
     std::thread::scope(|scope| {
         let bell = &world.bell;
         scope.spawn(move || {
             std::thread::sleep(Duration::from_millis(20));
             bell.ring();
         });
-        world.ring.wait(WAIT);
+        world.ring.wait(WAIT, Span(0));
     });
     assert!(matches!(world.ring.next(), Some(Done::Woken)));
     world.ring.close(world.buffers);

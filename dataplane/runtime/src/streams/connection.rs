@@ -174,6 +174,7 @@ impl Connection {
     pub(super) async fn serve(self: Rc<Self>, mut stream: TcpStream, hub: Rc<Hub>) {
         let mut shut = false;
         std::future::poll_fn(|context| {
+            hub.moved.set(true);
             self.task.set(Some(context.waker().clone()));
             match self.turn(&mut stream, context, &hub, &mut shut) {
                 Ok(()) if self.phase.get() != Phase::Gone => Poll::Pending,

@@ -57,7 +57,8 @@ struct Hub {
     ready: RefCell<VecDeque<Rc<Connection>>>,
     /// Flows that are up, or that somebody wrote to although they are gone.
     news: RefCell<VecDeque<News>>,
-    driver: Cell<Option<Waker>>,
+    /// A task ran: it may have asked glommio for something.
+    moved: Cell<bool>,
     chunk: RefCell<Box<[u8]>>,
     serial: Cell<u64>,
     clock: Clock,
@@ -82,23 +83,15 @@ pub(crate) struct Streams {
 }
 
 impl Hub {
-    /// Put a connection on the driver's list and wake the driver.
+    /// Put a connection on the driver's list.
     fn list(&self, connection: &Rc<Connection>) {
         if !connection.listed.replace(true) {
             self.ready.borrow_mut().push_back(Rc::clone(connection));
         }
-        self.wake_driver();
     }
 
     fn tell(&self, news: News) {
         self.news.borrow_mut().push_back(news);
-        self.wake_driver();
-    }
-
-    fn wake_driver(&self) {
-        if let Some(driver) = self.driver.take() {
-            driver.wake();
-        }
     }
 
     fn is_full(&self) -> bool {
@@ -125,15 +118,16 @@ impl Hub {
         let connection = Connection::new(flow, path, Phase::Open, self.clock.instant());
         self.insert(Rc::clone(&connection));
         glommio::spawn_local(connection.serve(stream, Rc::clone(self))).detach();
-        // The first connection of a quiet shard brings the next sweep with it.
-        self.wake_driver();
     }
 
     /// Accept on one listener until the shard stops. Nothing is wrapped around `accept`: dropping a
     /// pending one could lose a connection.
     async fn accept(self: Rc<Self>, socket: TcpListener, listener: ListenerId) {
         while !self.stopping.get() {
-            match socket.accept().await {
+            self.moved.set(true);
+            let accepted = socket.accept().await;
+            self.moved.set(true);
+            match accepted {
                 Ok(stream) if !self.stopping.get() => self.accepted(stream, listener),
                 Ok(_) => {}
                 Err(_) if self.stopping.get() => {}
@@ -150,7 +144,6 @@ impl Hub {
                 return Poll::Ready(());
             }
             self.paused.borrow_mut().push(context.waker().clone());
-            self.wake_driver();
             Poll::Pending
         })
         .await;
@@ -172,7 +165,7 @@ impl Streams {
             connections: RefCell::default(),
             ready: RefCell::default(),
             news: RefCell::default(),
-            driver: Cell::new(None),
+            moved: Cell::new(false),
             chunk: RefCell::new(vec![0; CHUNK].into()),
             serial: Cell::new(0),
             clock,
@@ -355,9 +348,15 @@ impl Streams {
         self.hub.ready.borrow().is_empty() && self.hub.news.borrow().is_empty()
     }
 
-    /// Wake `driver` when a connection has something.
-    pub(crate) fn set_driver(&self, driver: Waker) {
-        self.hub.driver.set(Some(driver));
+    /// True when a task ran since [`Streams::settle`]: what it asked glommio for may not have gone
+    /// to the kernel yet.
+    pub(crate) fn have_moved(&self) -> bool {
+        self.hub.moved.get()
+    }
+
+    /// All that the tasks have asked for goes to the kernel now.
+    pub(crate) fn settle(&self) {
+        self.hub.moved.set(false);
     }
 
     /// When [`Streams::sweep`] wants to be called; `None` without connections.
@@ -393,11 +392,6 @@ impl Streams {
             self.hub.counters.connections_idle.add(1);
             self.end(&connection);
         }
-    }
-
-    /// True when there are connections, or could be.
-    pub(crate) fn are_used(&self) -> bool {
-        !self.hub.listeners.borrow().is_empty() || !self.hub.connections.borrow().is_empty()
     }
 
     /// Accept nothing more.
