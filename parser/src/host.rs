@@ -35,11 +35,14 @@ impl<'a> Host<'a> {
     /// A name or an IPv4 address at the start of the bytes, and what follows it.
     #[inline]
     pub(crate) fn plain(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        if let Some((address, rest)) = quad(bytes) {
+            return Some((Self::Address(IpAddr::V4(address)), rest));
+        }
         let (length, top) = name(bytes)?;
         let (text, rest) = bytes.split_at_checked(length)?;
         // A top label starts with a letter, so that an address is never mistaken for a name.
         let host = match top {
-            b'0'..=b'9' => Self::Address(IpAddr::V4(dotted(text)?)),
+            b'0'..=b'9' => return None,
             _ => Self::Name(text),
         };
         Some((host, rest))
@@ -115,20 +118,33 @@ fn ipv6(inner: &[u8]) -> Option<Ipv6Addr> {
     address(&[head, tail.get(1..)?].concat())
 }
 
-/// An IPv4 address: four numbers up to 255 without leading zeros.
+/// An IPv4 address at the start, four numbers up to 255 without leading zeros, and what follows it:
+/// nothing that a name could go on with.
 #[inline]
-fn dotted(text: &[u8]) -> Option<Ipv4Addr> {
-    scan::step(text.len());
+fn quad(bytes: &[u8]) -> Option<(Ipv4Addr, &[u8])> {
     let mut octets = [0_u8; 4];
-    let mut parts = text.split(|byte| *byte == b'.');
-    for octet in &mut octets {
-        let digits = parts.next()?;
-        if digits.len() > 3 || (digits.len() > 1 && digits.first() == Some(&b'0')) {
+    let mut rest = bytes;
+    for (index, octet) in octets.iter_mut().enumerate() {
+        if index > 0 {
+            rest = rest.strip_prefix(b".")?;
+        }
+        let mut value = 0_u32;
+        let start = rest;
+        while let [digit @ b'0'..=b'9', tail @ ..] = rest {
+            scan::step(1);
+            value = value.wrapping_mul(10).wrapping_add(u32::from(digit.wrapping_sub(b'0')));
+            if value > 255 || (start.first() == Some(&b'0') && start.len() > rest.len()) {
+                return None;
+            }
+            rest = tail;
+        }
+        if start.len() == rest.len() {
             return None;
         }
-        *octet = u8::try_from(scan::number(digits)?).ok()?;
+        *octet = u8::try_from(value).ok()?;
     }
-    parts.next().is_none().then(|| Ipv4Addr::from(octets))
+    let ends = !rest.first().is_some_and(|byte| scan::is(*byte, HOST));
+    ends.then(|| (Ipv4Addr::from(octets), rest))
 }
 
 /// The length of the name at the start and the first byte of its last label: no label is empty or
@@ -205,7 +221,8 @@ mod tests {
                     format!("{first}.{second}.1"),
                     format!("{first}.{second}.1.1.1"),
                 ] {
-                    assert_eq!(dotted(text.as_bytes()), text.parse().ok(), "{text}");
+                    let quad = quad(text.as_bytes()).filter(|(_, rest)| rest.is_empty());
+                    assert_eq!(quad.map(|(quad, _)| quad), text.parse().ok(), "{text}");
                 }
             }
         }

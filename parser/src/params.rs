@@ -27,6 +27,7 @@ impl<'a> Param<'a> {
         scan::unquote(self.value.unwrap_or_default())
     }
 
+    #[inline]
     fn read(cursor: &mut Cursor<'a>) -> Result<Self, ParseError> {
         let name = cursor.token().ok_or_else(|| cursor.fault(Reason::GenericParam))?;
         if !cursor.eat_spaced(b'=') {

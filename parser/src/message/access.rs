@@ -358,15 +358,22 @@ impl<'a> Message<'a> {
     }
 
     /// The value of a header that may be there once.
+    #[inline]
     fn single(&self, name: Name) -> Result<Option<&'a [u8]>, ParseError> {
         if self.repeated & name.bit() != 0 {
-            let second = self.values(name).nth(1).unwrap_or_default();
-            let at = scan::offset_in(self.bytes, second);
-            return Err(ParseError::new(Reason::Repeated(name), at));
+            Err(self.repetition(name))
+        } else {
+            Ok(self.value(name))
         }
-        Ok(self.value(name))
     }
 
+    #[cold]
+    fn repetition(&self, name: Name) -> ParseError {
+        let second = self.values(name).nth(1).unwrap_or_default();
+        ParseError::new(Reason::Repeated(name), scan::offset_in(self.bytes, second))
+    }
+
+    #[inline]
     fn optional<T>(
         &self,
         name: Name,
@@ -376,6 +383,7 @@ impl<'a> Message<'a> {
         read(value).map(Some).map_err(|error| self.rebase(value, error))
     }
 
+    #[inline]
     fn required<T>(
         &self,
         name: Name,

@@ -140,7 +140,7 @@ impl<'a> Scanner<'a> {
     /// The next piece; `None` at the end of the text.
     pub fn next_markup(&mut self) -> Result<Option<Markup<'a>>, XmlError> {
         let rest = self.rest(self.at);
-        let Some(skip) = memchr::memchr(b'<', rest.as_bytes()) else {
+        let Some(skip) = near(b'<', rest.as_bytes()) else {
             self.at = self.text.len();
             return Ok(None);
         };
@@ -150,7 +150,9 @@ impl<'a> Scanner<'a> {
             Some(b'!') => (self.bang(start, rest)?, Markup::Other),
             Some(b'?') => (self.behind(start, 2, b"?>")?, Markup::Other),
             Some(b'/') => {
-                let end = self.behind(start, 2, b">")?;
+                let length = near(b'>', rest.as_bytes());
+                let length = length.ok_or_else(|| XmlError::new(XmlReason::Malformed, start))?;
+                let end = start.saturating_add(length).saturating_add(1);
                 (end, Markup::Close { start, end })
             }
             _ => {
@@ -206,7 +208,7 @@ impl<'a> Scanner<'a> {
                 break;
             }
             let value = behind.as_bytes().get(at.saturating_add(1)..).unwrap_or_default();
-            let close = memchr::memchr(quote, value).ok_or(malformed)?;
+            let close = near(quote, value).ok_or(malformed)?;
             length = at.saturating_add(close).saturating_add(2);
         }
         let inner = behind.get(..length).ok_or(malformed)?;
@@ -217,4 +219,12 @@ impl<'a> Scanner<'a> {
         };
         Ok(Tag { start, end, name, empty, inner })
     }
+}
+
+/// Position of the first such byte, which most often is among the next few: the search for a far
+/// one takes its time to begin.
+fn near(needle: u8, bytes: &[u8]) -> Option<usize> {
+    let (head, tail) = bytes.split_at_checked(16).unwrap_or((bytes, b""));
+    let here = head.iter().position(|byte| *byte == needle);
+    here.or_else(|| Some(memchr::memchr(needle, tail)?.saturating_add(head.len())))
 }
