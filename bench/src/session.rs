@@ -63,8 +63,13 @@ impl Session {
     /// # Errors
     /// The server is gone or answers nothing.
     pub fn phase(&mut self, op: Op, shape: Shape) -> Result<Measured, String> {
-        let warm_up = Phase { op, shape, time: WARM_UP, count: u64::MAX };
-        self.phase_for(op, shape, warm_up.time, u64::MAX);
+        let everyone = match op {
+            Op::Publish(_) => self.size.publishers,
+            _ => self.size.watchers,
+        };
+        // What each can do but once leaves enough of them for the measurement.
+        let few = if op.once() { u64::from(everyone / 5) } else { u64::MAX };
+        self.phase_for(op, shape, WARM_UP.min(self.size.time), few);
         let phase = Phase { op, shape, time: self.size.time, count: u64::MAX };
         let settle = self.size.settle;
         let mut order = self.order(op);
@@ -80,6 +85,21 @@ impl Session {
     /// As many as there are, as fast as they go, unmeasured.
     pub fn fill(&mut self, op: Op, count: u64) -> Outcome {
         self.phase_for(op, FILL, EVER, count)
+    }
+
+    /// All watchers subscribe to one presentity, which has a publication then. Few at a time: what
+    /// waits for one presentity's commits is bounded.
+    ///
+    /// # Errors
+    /// Not all are taken.
+    pub fn gather(&mut self, presentity: u32, watchers: u32) -> Result<(), String> {
+        self.fleet.watch(Some(presentity));
+        let wanted = u64::from(watchers);
+        let there = self.phase_for(Op::Subscribe, Shape::Window(12), EVER, wanted);
+        match there.count() {
+            count if count == wanted => Ok(()),
+            count => Err(format!("{count} of {watchers} subscriptions; {:?}", there.refusals)),
+        }
     }
 
     /// Ends all publications and subscriptions.

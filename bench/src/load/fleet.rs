@@ -143,6 +143,7 @@ impl Fleet {
             }
             self.turn(sleep);
         }
+        self.linger();
         self.outcome.seconds = (last - start).as_secs_f64();
         std::mem::take(&mut self.outcome)
     }
@@ -154,7 +155,7 @@ impl Fleet {
 
     /// Publishes for `presentity` and waits for the NOTIFYs of `watchers`, `rounds` times. The
     /// latencies are those until the last NOTIFY of a round; a round that is not complete after
-    /// 20 s has failed.
+    /// 20 s has failed and is the last.
     pub fn fan_out(&mut self, presentity: u32, watchers: u64, rounds: u32) -> Outcome {
         self.outcome = Outcome::default();
         let mut latencies = Latencies::default();
@@ -178,9 +179,13 @@ impl Fleet {
             };
             match whole {
                 true => latencies.record(start.elapsed()),
-                false => failed += 1,
+                false => {
+                    failed += 1;
+                    break;
+                }
             }
         }
+        self.linger();
         self.outcome.latencies = latencies;
         self.outcome.failed += failed;
         self.outcome.seconds = begin.elapsed().as_secs_f64();
@@ -339,6 +344,13 @@ impl Fleet {
         }
         self.inbox = inbox;
         self.repeat();
+    }
+
+    /// Sends the last answers, and answers what comes right after.
+    fn linger(&mut self) {
+        for _ in 0..3 {
+            self.turn(Duration::from_millis(5));
+        }
     }
 
     fn take(&mut self, bytes: &[u8], port: usize, at: Instant) {

@@ -76,8 +76,7 @@ fn one(session: &mut Session, args: &Args, what: What, shape: Shape) -> Result<M
         What::Op(op) => session.phase(op, shape),
         What::Fan => {
             session.fill(Op::Unsubscribe, u64::MAX);
-            session.fleet.watch(Some(0));
-            session.fill(Op::Subscribe, args.fan.into());
+            session.gather(0, args.fan)?;
             let rounds = (200_000 / args.fan).clamp(5, 100);
             let measured = session.fan(0, args.fan.into(), rounds);
             session.fill(Op::Unsubscribe, u64::MAX);
