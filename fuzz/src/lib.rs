@@ -157,11 +157,11 @@ pub fn composition(bytes: &[u8]) {
                 Some(package.subscribe_body(&view, Wall(0))),
                 package.change_body(&view, seen, Wall(0)),
             ] {
-                valid(id, document.unwrap_or_default());
+                valid(id, &document.unwrap_or_default());
             }
         }
         aggregate(id, aor, &[], &[], &config, &mut view);
-        valid(id, package.subscribe_body(&view, Wall(0)));
+        valid(id, &package.subscribe_body(&view, Wall(0)));
         dialogs = stored;
     }
 }
@@ -185,12 +185,12 @@ fn aggregate(
 }
 
 /// A document without body is always right.
-fn valid(id: PackageId, document: Document) {
+fn valid(id: PackageId, document: &Document) {
     if !document.has_body() {
         return;
     }
     let mut body = Vec::new();
-    id.package().patch(&document, u32::MAX, &mut body);
+    id.package().patch(document, u32::MAX, &mut body);
     let text = String::from_utf8_lossy(&body);
     if id == PackageId::PRESENCE {
         assert_eq!(pidf::validate(&body), Ok(()), "{text}");

@@ -99,8 +99,15 @@ fn memory(commit: bool) {
     println!("subscription, a hundred more to some: {} bytes", each(before));
 }
 
-/// RssAnon of this process, bytes.
+/// RssAnon of this process, bytes, once the allocator has given back what is free: it waits a
+/// second, then looks when it is used.
 fn anonymous() -> usize {
+    for _ in 0..3 {
+        std::thread::sleep(Duration::from_millis(600));
+        for size in (16..1 << 16).step_by(48) {
+            std::hint::black_box(vec![0_u8; size]);
+        }
+    }
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
     line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1_024

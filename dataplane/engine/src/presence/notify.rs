@@ -60,11 +60,12 @@ impl Presence {
         let (topic, shown) = (subscription.topic, subscription.shown);
         let all = shown == 0 || subscription.owed || subscription.whole;
         let since = (!all).then_some(shown);
-        self.look(core, topic);
-        self.document(topic, since, core.now.wall)
+        self.document(core, topic, since)
     }
 
     fn send_notify(&mut self, core: &mut Core, sip: &mut Sip, id: SubscriptionId) -> bool {
+        let subscription = &self.tables.subscriptions[id];
+        let (topic, fresh) = (subscription.topic, subscription.owed);
         let memo = self.next_document(core, id);
         let generation = self.generation(self.tables.subscriptions[id].topic);
         let mut headers = core::mem::take(&mut self.headers);
@@ -74,7 +75,7 @@ impl Presence {
         let subscription = &mut self.tables.subscriptions[id];
         write_headers(subscription, core.now.wall, &mut headers);
         let fetched = subscription.rare.as_ref().and_then(|rare| rare.fetched.as_deref());
-        let document = memo.as_ref().map(|memo| &memo.document).or(fetched);
+        let document = memo.as_ref().map(|memo| &*memo.document).or(fetched);
         let mut versioned = false;
         if let Some(document) = document {
             headers.extend_from_slice(&document.headers);
@@ -92,6 +93,9 @@ impl Presence {
         self.body = body;
         if let Some(memo) = memo {
             self.keep_memo(memo);
+        }
+        if fresh {
+            self.rest(topic);
         }
         match sent {
             Ok(_) => self.note_sent(core, id, generation, versioned),

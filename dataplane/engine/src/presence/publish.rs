@@ -304,7 +304,7 @@ impl Presence {
             }
             Change::Remove(id, state) => {
                 let topic = self.tables.publications[id].topic;
-                self.look(core, topic);
+                self.look_closely(core, topic);
                 let answer = Answer::with(200, Detail::Removed);
                 self.apply_removal(core, id, state, stored);
                 (answer, After::Changed(topic))
@@ -391,7 +391,7 @@ impl Presence {
         }
         let (topic, removed) = (publication.topic, publication.state.removed);
         if !removed {
-            self.look(core, topic);
+            self.look_closely(core, topic);
         }
         self.drop_publication(core, id);
         let presentity = self.tables.topics[topic].presentity;

@@ -180,7 +180,7 @@ impl Presence {
         }
         // Views as they were, then without what has ended: the difference is the offline document.
         for (_, topic) in &ended {
-            self.look(core, *topic);
+            self.look_closely(core, *topic);
         }
         for (id, _) in &ended {
             self.drop_publication(core, *id);

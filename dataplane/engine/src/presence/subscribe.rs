@@ -271,14 +271,14 @@ impl Presence {
     fn apply_fetch(&mut self, core: &mut Core, mut new: Subscription) -> (Answer, After) {
         let (status, topic) = (new.status, new.topic);
         if status == Status::Active {
-            self.look(core, topic);
+            self.look_closely(core, topic);
             let view = match &self.tables.topics[topic].view {
                 Some(view) => (**view).clone(),
                 None => self.composed(core, topic),
             };
             let package = new.package.package();
             let document = package.subscribe_body(&view, core.now.wall);
-            new.rare.get_or_insert_default().fetched = Some(Box::new(document));
+            new.rare.get_or_insert_default().fetched = Some(document);
         }
         new.status = Status::Terminated;
         new.event = WatcherEvent::Timeout;

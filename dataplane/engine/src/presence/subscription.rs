@@ -1,6 +1,7 @@
 //! One subscription with its dialog, and how far the delivery of its state has come.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 
 use pharos_storage::ObjectId;
 
@@ -67,7 +68,7 @@ pub(super) struct Rare {
     pub(super) bare: bool,
     /// The document that a fetch is answered with (row C96): its one NOTIFY says terminated, but
     /// carries the state.
-    pub(super) fetched: Option<Box<Document>>,
+    pub(super) fetched: Option<Arc<Document>>,
 }
 
 /// Where the delivery stands. At most one NOTIFY is on its way.

@@ -1,6 +1,7 @@
 //! What watchers see of a topic: composed once per change, kept only while there are watchers.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 
 use smallvec::SmallVec;
 
@@ -16,8 +17,11 @@ pub(super) struct Memo {
     /// Generation that the watcher has seen; `None` = it gets everything.
     since: Option<u64>,
     wall: Wall,
-    pub(super) document: Document,
+    pub(super) document: Arc<Document>,
 }
+
+/// So many watchers may keep a document in memory.
+const MANY: u32 = 8;
 
 impl Presence {
     /// See to it that the topic's view shows the state as it is before a change, so that the change
@@ -29,6 +33,33 @@ impl Presence {
                 // Generations of a new view begin anew.
                 self.memo = None;
             }
+        }
+    }
+
+    /// As [`Presence::look`], and its document can be read.
+    pub(super) fn look_closely(&mut self, core: &Core, topic: TopicId) {
+        self.look(core, topic);
+        for topic in self.touched(core, topic) {
+            let resting = |view: &mut Box<View>| view.rests();
+            if let Some(mut view) = self.tables.topics[topic].view.take_if(resting) {
+                let changed = self.compose(core, topic, &mut view);
+                debug_assert!(!changed, "what is composed of the same is the same");
+                self.tables.topics[topic].view = Some(view);
+            }
+        }
+    }
+
+    /// Nobody needs the document for a while. It is kept where many share it, and where it is not
+    /// made of publications: the one that says that the last of them has ended.
+    pub(super) fn rest(&mut self, topic: TopicId) {
+        let known = &self.tables.topics[topic];
+        if known.fanning || known.watchers > MANY {
+            return;
+        }
+        let live = |id| !self.tables.publications[id].state.removed;
+        let made = self.tables.publications(topic).any(live);
+        if made && let Some(view) = self.tables.topics[topic].view.as_mut() {
+            view.rest();
         }
     }
 
@@ -110,19 +141,23 @@ impl Presence {
     /// there is nothing new. Goes back by [`Presence::keep_memo`].
     pub(super) fn document(
         &mut self,
+        core: &Core,
         topic: TopicId,
         since: Option<u64>,
-        wall: Wall,
     ) -> Option<Memo> {
-        let view = self.tables.topics.get(topic)?.view.as_ref()?;
-        let generation = view.generation();
+        let package = self.tables.topics.get(topic)?.package.package();
+        self.look(core, topic);
+        let generation = self.generation(topic);
+        // A whole state says nothing that goes by the clock.
+        let wall = if package.info().full_state { Wall(0) } else { core.now.wall };
+        let key = (topic, generation, since, wall);
         if let Some(memo) = self.memo.take()
-            && (memo.topic, memo.generation, memo.since, memo.wall)
-                == (topic, generation, since, wall)
+            && (memo.topic, memo.generation, memo.since, memo.wall) == key
         {
             return Some(memo);
         }
-        let package = self.tables.topics[topic].package.package();
+        self.look_closely(core, topic);
+        let view = self.tables.topics[topic].view.as_ref()?;
         let document = match since {
             None => package.subscribe_body(view, wall),
             Some(since) => package.change_body(view, since, wall)?,

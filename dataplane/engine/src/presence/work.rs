@@ -94,6 +94,7 @@ impl Presence {
         } else {
             self.tables.topics[topic].fanning = false;
             self.forget_told(topic);
+            self.rest(topic);
             let presentity = self.tables.topics[topic].presentity;
             self.tables.tidy(presentity);
         }

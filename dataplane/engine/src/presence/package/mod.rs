@@ -28,6 +28,7 @@ mod table;
 mod view;
 mod winfo;
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use pharos_parser::xml::XmlError;
@@ -176,14 +177,14 @@ pub trait Package: Sync {
     }
 
     /// The whole state, for the NOTIFY that follows a SUBSCRIBE.
-    fn subscribe_body(&self, view: &View, now: Wall) -> Document {
+    fn subscribe_body(&self, view: &View, now: Wall) -> Arc<Document> {
         view.full(now)
     }
 
     /// The state for a watcher whose last NOTIFY was made at generation `since`: for partial
     /// packages the union of all changes after it, else (and where the view no longer knows them)
     /// the whole. `None` when the watcher has seen everything.
-    fn change_body(&self, view: &View, since: u64, now: Wall) -> Option<Document> {
+    fn change_body(&self, view: &View, since: u64, now: Wall) -> Option<Arc<Document>> {
         view.since(since, now)
     }
 }

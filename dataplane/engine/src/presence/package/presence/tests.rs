@@ -35,7 +35,7 @@ fn composed(bodies: &[&str]) -> String {
     aggregate(&mut view, &published, &[], &PresenceConfig::default());
     let document = Presence.subscribe_body(&view, Wall(0));
     pidf::validate(&document.bytes).expect("valid PIDF");
-    String::from_utf8(document.bytes).unwrap()
+    String::from_utf8(document.bytes.clone()).unwrap()
 }
 
 fn aggregate(
@@ -144,7 +144,7 @@ fn the_end_is_told_closed() {
     assert!(aggregate(&mut view, &[], &[], &config));
     let document = Presence.change_body(&view, 1, Wall(0)).unwrap();
     pidf::validate(&document.bytes).unwrap();
-    insta::assert_snapshot!(String::from_utf8(document.bytes).unwrap());
+    insta::assert_snapshot!(String::from_utf8(document.bytes.clone()).unwrap());
     assert!(!aggregate(&mut view, &[], &[], &config), "once is enough");
     assert_eq!(Presence.change_body(&view, 2, Wall(0)), None);
 }
@@ -159,7 +159,7 @@ fn nothing_published() {
     config.notify_offline_body = true;
     let mut view = View::new(PackageId::PRESENCE, AOR);
     aggregate(&mut view, &[], &[], &config);
-    let bytes = Presence.subscribe_body(&view, Wall(0)).bytes;
+    let bytes = Presence.subscribe_body(&view, Wall(0)).bytes.clone();
     assert!(String::from_utf8(bytes).unwrap().ends_with(
         "<presence xmlns=\"urn:ietf:params:xml:ns:pidf\" entity=\"sip:alice@example.com\">\
          <tuple id=\"a\"><status><basic>closed</basic></status></tuple></presence>\r\n"
@@ -186,14 +186,14 @@ fn a_call_shows() {
     let mut view = View::new(PackageId::PRESENCE, AOR);
     aggregate(&mut view, &published, &[], &config);
     assert!(aggregate(&mut view, &published, &ringing, &config));
-    let text = String::from_utf8(Presence.subscribe_body(&view, Wall(0)).bytes).unwrap();
+    let text = String::from_utf8(Presence.subscribe_body(&view, Wall(0)).bytes.clone()).unwrap();
     pidf::validate(text.as_bytes()).unwrap();
     assert!(text.contains("<rpid:on-the-phone/>") && text.contains("<tuple id=\"t\">"), "{text}");
     assert!(!text.contains("<tuple id=\"dialog\">"), "the phone has a tuple of its own");
     let over = call.replace("confirmed", "terminated");
     let over = [Published { id: 2, body: over.as_bytes(), headers: b"" }];
     assert!(aggregate(&mut view, &published, &over, &config));
-    let text = String::from_utf8(Presence.subscribe_body(&view, Wall(0)).bytes).unwrap();
+    let text = String::from_utf8(Presence.subscribe_body(&view, Wall(0)).bytes.clone()).unwrap();
     assert_eq!(text, body);
     assert!(!aggregate(&mut view, &published, &ringing, &PresenceConfig::default()), "C14 off");
 }
