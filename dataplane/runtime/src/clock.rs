@@ -1,5 +1,6 @@
 //! The only place that reads time: a monotonic clock for timers, a wall clock for stored expiry.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant as StdInstant, SystemTime, UNIX_EPOCH};
 
 use pharos_engine::{Instant, Now, Span, Wall};
@@ -11,14 +12,18 @@ pub const WALL_JUMP: Duration = Duration::from_secs(3_600);
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     start: StdInstant,
-    /// Wall time never reads below this: the newest time that the data directory has seen.
+    /// Wall time never begins below this: the newest time that the data directory has seen.
     floor: Wall,
+    /// Wall time at the start by the furthest reading of the host's clock, which all copies share.
+    origin: &'static AtomicU64,
 }
 
 impl Clock {
     /// A clock that starts now; its wall time is never before `floor` (the last stored commit).
     pub fn new(floor: Wall) -> Self {
-        Self { start: read_monotonic(), floor }
+        // One for a process, and copies of the clock are everywhere.
+        let origin = Box::leak(Box::new(AtomicU64::new(floor.0)));
+        Self { start: read_monotonic(), floor, origin }
     }
 
     /// Both times, as the engine wants them: read once per batch.
@@ -32,9 +37,13 @@ impl Clock {
         Instant(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX))
     }
 
-    /// Wall time, not before the floor.
+    /// Wall time. It runs with the monotonic clock and follows the host's clock forward, but not
+    /// back: what is stored now must not have ended by what was stored before.
     pub fn wall(&self) -> Wall {
-        read_wall().max(self.floor)
+        let elapsed = self.instant().0 / 1_000_000;
+        let origin = read_wall().0.saturating_sub(elapsed);
+        let furthest = self.origin.fetch_max(origin, Ordering::Relaxed).max(origin);
+        Wall(furthest.saturating_add(elapsed))
     }
 
     /// By how much the machine's clock is behind (`Err`) or ahead of (`Ok`) the floor, when that is
@@ -71,7 +80,11 @@ mod tests {
     fn wall_time_does_not_go_below_the_stored_floor() {
         let ahead = Wall(read_wall().0 + 2 * 3_600_000);
         let clock = Clock::new(ahead);
-        assert_eq!(clock.wall(), ahead);
+        let soon = Wall(ahead.0 + 5_000);
+        assert!((ahead..soon).contains(&clock.wall()));
+        let copy = clock;
+        clock.origin.fetch_add(7_200_000, Ordering::Relaxed);
+        assert!(copy.wall() > Wall(ahead.0 + 7_200_000 - 1), "one time for all, and it goes on");
         assert!(matches!(clock.jump(), Some(Err(_))), "two hours behind is a jump");
     }
 

@@ -244,6 +244,11 @@ impl Air {
         self.flows.insert(flow.0, Flow { peer, listener, opening });
     }
 
+    /// A connection is gone; with whom it was.
+    pub(crate) fn end(&mut self, flow: FlowId) -> Option<SocketAddr> {
+        self.flows.remove(&flow.0).map(|flow| flow.peer)
+    }
+
     /// Write what waited for the connection.
     pub(crate) fn flush(&mut self, flow: FlowId) {
         let waiting = self.flows.get_mut(&flow.0).and_then(|f| f.opening.take());

@@ -26,6 +26,19 @@ pub fn dialog(user: &str, version: u32, state: &str, id: &str, call: &str) -> St
     )
 }
 
+/// The same, full, with any number of dialogs: each its id and state.
+pub fn dialogs(user: &str, all: &[(String, &str)]) -> String {
+    let one = |(id, state): &(String, &str)| {
+        format!("<dialog id=\"{id}\" call-id=\"{id}@call\"><state>{state}</state></dialog>")
+    };
+    format!(
+        "<?xml version=\"1.0\"?>\r\n\
+         <dialog-info xmlns=\"urn:ietf:params:xml:ns:dialog-info\" version=\"0\" \
+         state=\"full\" entity=\"sip:{user}@example.com\">{}</dialog-info>",
+        all.iter().map(one).collect::<String>(),
+    )
+}
+
 /// A message summary (RFC 3842) of so many new and old voice messages.
 pub fn summary(new: u32, old: u32) -> String {
     let waiting = if new > 0 { "yes" } else { "no" };

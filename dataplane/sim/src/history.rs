@@ -1,7 +1,8 @@
-//! A whole run as its checkers see it: what passed at the server's door, each message read once, and
-//! what became of the process.
+//! A whole run as its checkers see it: what passed at the server's door, each message read once,
+//! and what became of the process.
 
-use std::net::SocketAddr;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
 
 use pharos_engine::{Instant, Span};
 
@@ -18,6 +19,8 @@ pub enum Turn {
     },
     /// The wall clock was set by so many milliseconds.
     Jumped(i64),
+    /// The server heard that this peer cannot be reached: by ICMP, or its connection is gone.
+    Unreachable(SocketAddr),
 }
 
 /// One message at the server's door.
@@ -47,12 +50,24 @@ pub struct History {
     /// So much of what was acknowledged a crash may take: nothing in commit mode, `update_period`
     /// in periodic mode.
     pub loss: Span,
-    /// `expires_offset`: what has expired may live so much longer.
+    /// What has expired may live so much longer: `expires_offset`, and while its presentity waits
+    /// for a disk that hangs.
     pub offset: Span,
+    /// Hosts that send what no user agent would; only the form of what they get is of interest.
+    pub strangers: BTreeSet<IpAddr>,
+    /// From here on nothing goes wrong any more.
+    pub calm: Instant,
+    /// The end of the run.
+    pub end: Instant,
 }
 
 impl History {
-    pub(crate) fn new(wire: &[Wire], turns: &[(Instant, Turn)], loss: Span, offset: Span) -> Self {
+    pub(crate) fn new(
+        wire: &[Wire],
+        turns: &[(Instant, Turn)],
+        (loss, offset): (Span, Span),
+        end: Instant,
+    ) -> Self {
         let item = |wire: &Wire| Item {
             at: wire.at,
             received: wire.received,
@@ -61,12 +76,25 @@ impl History {
             bytes: wire.bytes.clone(),
             sip: Sip::read(wire.at, wire.peer, wire.stream, &wire.bytes),
         };
-        Self { items: wire.iter().map(item).collect(), turns: turns.to_vec(), loss, offset }
+        Self {
+            items: wire.iter().map(item).collect(),
+            turns: turns.to_vec(),
+            loss,
+            offset,
+            strangers: BTreeSet::new(),
+            calm: end,
+            end,
+        }
     }
 
     /// What the server sent.
     pub fn sent(&self) -> impl Iterator<Item = &Item> {
         self.items.iter().filter(|item| !item.received)
+    }
+
+    /// It came from a stranger or goes to one.
+    pub fn strange(&self, item: &Item) -> bool {
+        self.strangers.contains(&item.peer.ip())
     }
 
     /// The wall clock was set between these times.

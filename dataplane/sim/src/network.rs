@@ -35,7 +35,8 @@ pub enum Cut {
 pub(crate) struct Network {
     /// What goes wrong now.
     pub(crate) faults: Faults,
-    last: BTreeMap<(SocketAddr, SocketAddr), Instant>,
+    /// When the last datagram arrives, and the last message of a stream.
+    last: BTreeMap<(SocketAddr, SocketAddr), [Instant; 2]>,
     /// Ways on which nothing comes through, and until when.
     cuts: BTreeMap<(IpAddr, IpAddr), Instant>,
 }
@@ -95,7 +96,7 @@ impl Network {
         if random.chance(self.faults.late) {
             return now + DELAY + Span(random.below(LATE));
         }
-        self.stream(now, random, way)
+        self.in_order(now, random, way, 0)
     }
 
     /// When a message on a stream arrives: never before the one sent before it. A cut delays it,
@@ -106,9 +107,19 @@ impl Network {
         random: &mut Random,
         way: (SocketAddr, SocketAddr),
     ) -> Instant {
-        let cut = self.cut_until(now, way);
-        let last = self.last.entry(way).or_default();
-        let begin = cut.unwrap_or(now);
+        let begin = self.cut_until(now, way).unwrap_or(now);
+        self.in_order(begin, random, way, 1)
+    }
+
+    /// Not before what was sent before it the same way.
+    fn in_order(
+        &mut self,
+        begin: Instant,
+        random: &mut Random,
+        way: (SocketAddr, SocketAddr),
+        kind: usize,
+    ) -> Instant {
+        let last = &mut self.last.entry(way).or_default()[kind];
         let at = (begin + DELAY + Span(random.below(JITTER))).max(*last + Span(1));
         *last = at;
         at

@@ -34,6 +34,11 @@ impl Phone {
         self
     }
 
+    /// It speaks TCP.
+    pub fn is_tcp(&self) -> bool {
+        self.agent(|agent| agent.tcp)
+    }
+
     /// Belong to this domain.
     #[must_use]
     pub fn of(self, domain: &str) -> Self {

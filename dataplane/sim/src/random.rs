@@ -24,6 +24,19 @@ impl Random {
         if bound == 0 { 0 } else { self.bits() % bound }
     }
 
+    /// A number from `least` to `most`, both included.
+    pub const fn between(&mut self, least: u64, most: u64) -> u64 {
+        least + self.below(most - least + 1)
+    }
+
+    /// One of them.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub const fn pick<'t, T>(&mut self, these: &'t [T]) -> &'t T {
+        &these[self.below(these.len() as u64) as usize]
+    }
+
     /// True in `percent` of 100 cases.
     pub const fn chance(&mut self, percent: u8) -> bool {
         self.below(100) < percent as u64

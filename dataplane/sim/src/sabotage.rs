@@ -4,6 +4,8 @@
 //! done it.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
 
 use pharos_engine::Instant;
 
@@ -35,6 +37,40 @@ pub enum Sabotage {
     NoContentLength,
 }
 
+impl Sabotage {
+    /// All of it.
+    pub const ALL: [Self; 10] = [
+        Self::AnswerBeforeCommit,
+        Self::LoseAcknowledged,
+        Self::NeverWrite,
+        Self::KeepForgotten,
+        Self::ReuseCseq,
+        Self::SwallowNotify,
+        Self::NewTagForRepeat,
+        Self::NewTagAfterCrash,
+        Self::TwoInFlight,
+        Self::NoContentLength,
+    ];
+}
+
+impl fmt::Display for Sabotage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&format!("{self:?}").to_lowercase())
+    }
+}
+
+impl FromStr for Sabotage {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = Self::ALL.into_iter().find(|sabotage| sabotage.to_string() == text);
+        known.ok_or_else(|| {
+            let all: Vec<String> = Self::ALL.iter().map(Self::to_string).collect();
+            format!("not one of {}", all.join(", "))
+        })
+    }
+}
+
 /// Who does it, on the wire.
 #[derive(Debug)]
 pub(crate) struct Saboteur {
@@ -42,7 +78,7 @@ pub(crate) struct Saboteur {
     count: u64,
     /// CSeq of the last NOTIFY by its dialog.
     cseqs: BTreeMap<String, u32>,
-    /// First life and last of a transaction that was answered.
+    /// The life in which a transaction was answered first.
     answered: BTreeMap<String, u32>,
 }
 
@@ -76,11 +112,10 @@ impl Saboteur {
                 }
             }
             Sabotage::NewTagForRepeat if sip.status() == 200 && sip.method() == "PUBLISH" => {
-                out.sent.push(self.retag(&sip, &text, |_| true));
+                out.sent.push(self.retag(&sip, &text, life, |_| true));
             }
             Sabotage::NewTagAfterCrash if matches!(sip.status(), 200 | 202) => {
-                out.sent.push(self.retag(&sip, &text, |first| first != life));
-                self.answered.entry(key(&sip)).or_insert(life);
+                out.sent.push(self.retag(&sip, &text, life, |first| first != life));
             }
             Sabotage::TwoInFlight if notify => {
                 let again = text.replacen("branch=z9hG4bK", "branch=z9hG4bKx", 1);
@@ -109,9 +144,9 @@ impl Saboteur {
     }
 
     /// Another entity-tag, or To-tag, when this was answered before.
-    fn retag(&mut self, sip: &Sip, text: &str, wrong: impl Fn(u32) -> bool) -> Vec<u8> {
+    fn retag(&mut self, sip: &Sip, text: &str, life: u32, wrong: impl Fn(u32) -> bool) -> Vec<u8> {
         let first = self.answered.get(&key(sip)).copied();
-        self.answered.entry(key(sip)).or_insert(0);
+        self.answered.entry(key(sip)).or_insert(life);
         if !first.is_some_and(wrong) {
             return text.as_bytes().to_vec();
         }

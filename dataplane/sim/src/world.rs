@@ -25,6 +25,9 @@ use crate::zone::Zone;
 
 /// More steps than this without an end are an endless loop, not a scenario.
 const STEPS_MAX: u64 = 5_000_000;
+/// The longest that a stop in order takes: a NOTIFY is tried over TCP and UDP, 64*T1 each, and the
+/// disk may hang for a while.
+const DRAIN: Span = Span::seconds(150);
 /// What one turn of a busy shard takes: two ticks with work are this far apart.
 const TURN: Span = Span(10_000);
 
@@ -142,7 +145,7 @@ impl World {
     /// Stop in order, as SIGTERM does, and start again.
     ///
     /// # Panics
-    /// When the shards do not end their work within a minute.
+    /// When the shards do not end their work.
     pub fn restart(&self) {
         self.drain();
         let mut inner = self.0.borrow_mut();
@@ -153,14 +156,16 @@ impl World {
     /// Ask every shard to stop in order and wait until all have.
     ///
     /// # Panics
-    /// When they do not within a minute.
+    /// When they do not.
     pub fn drain(&self) {
         let count = self.0.borrow().shards.len();
         for shard in 0..count {
             self.0.borrow_mut().hand(shard, Input::Drain);
         }
         let drained = || self.0.borrow().shards.iter().all(Shard::is_drained);
-        assert!(self.drive_until(Span::seconds(60), drained), "the shards do not drain");
+        if !self.drive_until(DRAIN, drained) {
+            panic!("the shards do not drain: {:?}", self.gauges());
+        }
         let mut inner = self.0.borrow_mut();
         inner.air.disk.sync();
         inner.drained = true;
@@ -209,7 +214,7 @@ impl World {
             false => Span::seconds(inner.setup.config.update_period.into()),
         };
         let offset = Span::seconds(inner.setup.config.presence.expires_offset.into());
-        History::new(&inner.air.wire, &inner.turns, loss, offset)
+        History::new(&inner.air.wire, &inner.turns, (loss, offset), inner.air.now)
     }
 
     /// Change the configuration that counts from the next start on.
@@ -307,7 +312,7 @@ impl Inner {
     /// Build the shards anew from what the disk holds.
     fn start(&mut self, clean: bool) {
         self.boot = self.air.now;
-        self.air.clocks.boot();
+        self.air.clocks.boot(self.air.now);
         let Setup { shards, config, .. } = &self.setup;
         let hash_size = config.hash_size;
         self.air.tell(&format!("the process starts, {shards} shards, hash_size {hash_size}"));
@@ -407,13 +412,17 @@ impl Inner {
                 }
             }
             Event::Hangup { flow } => {
-                if self.air.flows.remove(&flow.0).is_some() {
+                if let Some(peer) = self.air.end(flow) {
+                    self.air.tell(&format!("the connection with {} is gone", peer.ip()));
+                    self.turns.push((self.air.now, Turn::Unreachable(peer)));
                     self.hand(flow.shard().0.into(), Input::StreamClosed { flow });
                 }
             }
             Event::Mesh { shard, message } => self.hand(shard.0.into(), Input::Mesh(message)),
             Event::Resolved { shard, answer } => self.hand(shard, Input::Resolved(answer)),
             Event::Refused { shard, listener, peer } => {
+                self.air.tell(&format!("{} is unreachable", peer.ip()));
+                self.turns.push((self.air.now, Turn::Unreachable(peer)));
                 self.hand(shard, Input::Unreachable { listener, peer });
             }
             Event::Timer { agent, branch, method } => self.retransmit(agent, &branch, &method),
@@ -449,7 +458,8 @@ impl Inner {
                 self.air.flush(flow);
             }
             Some(Door::Closed) | None => {
-                self.air.flows.remove(&flow.0);
+                self.air.end(flow);
+                self.turns.push((self.air.now, Turn::Unreachable(peer)));
                 self.hand(shard, Input::StreamClosed { flow });
             }
             Some(Door::Walled) => {}

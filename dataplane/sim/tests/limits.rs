@@ -85,6 +85,25 @@ fn a_commit_after_the_transaction_died_is_undone() {
     assert_eq!(bob.subscribe("alice", "presence").notify().body, "");
 }
 
+/// The same for a request that has waited its turn: the time counts from its arrival.
+#[test]
+fn what_waited_too_long_for_its_turn_is_not_done() {
+    let world = World::new(|setup| setup.commit_time = Span::seconds(24));
+    let phones: Vec<_> = (0..3).map(|_| world.phone("alice")).collect();
+    let publish = |phone: &pharos_sim::Phone| {
+        let request = phone.publish_request("presence", PIDF, &pidf("alice", "p", "open"));
+        phone.post(&request);
+        request
+    };
+    let requests: Vec<_> = phones.iter().map(publish).collect();
+    world.advance(Span::seconds(100));
+    let answered = phones.iter().zip(&requests).filter(|(p, r)| p.answer(r).is_some()).count();
+    assert!((1..3).contains(&answered), "a commit takes 12 s at least, the third is too late");
+    assert_eq!(world.disk(|disk| disk.count(Kind::Publication)), answered);
+    world.crash();
+    assert_eq!(world.metric("presence_publications", None), answered as u64);
+}
+
 /// Long URIs, many headers, deep documents: an error answer or silence, never harm.
 #[test]
 fn oversized_requests_do_no_harm() {

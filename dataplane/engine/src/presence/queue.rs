@@ -12,7 +12,7 @@ use super::tables::{PresentityId, PublicationId, SubscriptionId, TopicId};
 use super::{Presence, StoreOwner, publish, read, subscribe};
 use crate::reject::Reject;
 use crate::sip::{Answer, Deferred, Detail, Incoming, Marks, Sip};
-use crate::{Core, Instant, limits};
+use crate::{Core, limits};
 
 /// What waits its turn.
 #[derive(Debug)]
@@ -30,7 +30,6 @@ pub(super) enum Job {
 pub(super) struct Busy {
     change: Change,
     request: Deferred,
-    since: Instant,
     waiting: VecDeque<Job>,
     /// Requests among the waiting.
     requests: usize,
@@ -187,9 +186,8 @@ impl Presence {
         let owner = &mut self.tables.presentities[presentity];
         assert!(owner.busy.is_none(), "one change at a time");
         core.store(owner.hash, ops, StoreOwner::Change(presentity));
-        let since = core.now.instant;
         let waiting = VecDeque::new();
-        owner.busy = Some(Box::new(Busy { change, request, since, waiting, requests: 0 }));
+        owner.busy = Some(Box::new(Busy { change, request, waiting, requests: 0 }));
         self.under_way += 1;
     }
 
@@ -202,11 +200,11 @@ impl Presence {
         result: Result<(), StoreError>,
     ) {
         let owner = &mut self.tables.presentities[presentity];
-        let Busy { change, request, since, waiting, .. } =
+        let Busy { change, request, waiting, .. } =
             *owner.busy.take().expect("only a busy presentity waits for a lane");
         owner.held = true;
         self.under_way -= 1;
-        let late = (core.now.instant - since).as_millis() >= limits::TRANSACTION_MS;
+        let late = request.is_late(core);
         match result {
             Ok(()) if late => {
                 // Nobody waits for the answer any more: the client has taken it for a failure.
@@ -239,6 +237,7 @@ impl Presence {
     ) {
         while let Some(job) = waiting.pop_front() {
             match job {
+                Job::Request(request) if request.is_late(core) => sip.drop_deferred(core, request),
                 Job::Request(request) => self.rerun(core, sip, presentity, request),
                 Job::PublicationEnd(id) => self.end_publication(core, sip, id),
                 Job::SubscriptionEnd(id) => self.end_subscription(core, sip, id),

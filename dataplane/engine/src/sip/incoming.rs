@@ -8,6 +8,7 @@ use pharos_parser::Message;
 use pharos_parser::message::Essential;
 
 use super::answer::{Asked, Echo};
+use crate::limits::TRANSACTION_MS;
 use crate::net::Path;
 use crate::wire::{Keys, Token, TxnKey};
 use crate::{Core, Instant};
@@ -92,6 +93,11 @@ impl Deferred {
     /// The whole request, which parses; empty after [`super::Sip::defer_answer`].
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// Its transaction has timed out: nobody waits for the answer any more (RFC 4320 4.2).
+    pub fn is_late(&self, core: &Core) -> bool {
+        (core.now.instant - self.since).as_millis() >= TRANSACTION_MS
     }
 
     /// How it came.

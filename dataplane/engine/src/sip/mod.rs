@@ -205,7 +205,8 @@ impl Sip {
 
     /// Answer a deferred request, unless its transaction has timed out (RFC 4320 4.2).
     pub fn answer_deferred(&mut self, core: &mut Core, deferred: Deferred, answer: &Answer) {
-        let Deferred { echo, peer, invite, path, txn, hash, marks, since, .. } = deferred;
+        let late = deferred.is_late(core);
+        let Deferred { echo, peer, invite, path, txn, hash, marks, .. } = deferred;
         let keys = core.keys.clone();
         let write = |config: &Config, out: &mut Vec<u8>| {
             echo.write_answer(config, &keys, (path, txn, hash, &marks), *answer, out);
@@ -216,7 +217,7 @@ impl Sip {
             return self.invite_final(core, txn, answer.status, bytes);
         }
         self.servers.forget(txn);
-        if core.now.instant - since >= Span::millis(TRANSACTION_MS) {
+        if late {
             return core.counters.add(Count::LateAnswers);
         }
         if path.flow.is_none() {

@@ -1,5 +1,5 @@
-//! RFC 3261 17.2: no transaction is answered twice differently, as long as the process lives. What a
-//! crash does to it is the matter of another check.
+//! RFC 3261 17.2: no transaction is answered twice differently, as long as the process lives. What
+//! a crash does to it is the matter of another check.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::history::History;
 
 pub(super) fn check(history: &History) -> Found {
     let mut answers = BTreeMap::new();
-    for sent in history.sent() {
+    for sent in history.sent().filter(|item| !history.strange(item)) {
         let sip = &sent.sip;
         // An overload answer keeps nothing: the retransmission may find room.
         if sip.status() < 200 || sip.status() == 503 {

@@ -4,12 +4,17 @@
 //! found; who runs it says in which run.
 
 mod answers;
+mod convergence;
 mod flight;
 mod form;
+mod memory;
+mod period;
 mod repeats;
 mod rising;
+mod survival;
 
 use crate::history::History;
+pub use memory::memory;
 
 /// What a check found wrong.
 pub type Found = Result<(), String>;
@@ -25,6 +30,16 @@ pub const ALWAYS: [Check; 5] = [
     ("rising", rising::check),
     ("flight", flight::check),
 ];
+
+/// The checks of a whole run of good clients in bad surroundings, which end well: these need to see
+/// everything, [`memory`] the world besides.
+pub const WHOLE: [Check; 3] =
+    [("survival", survival::check), ("period", period::check), ("convergence", convergence::check)];
+
+/// How much a run is worth: subscriptions that convergence was seen of.
+pub fn weight(history: &History) -> usize {
+    convergence::weight(history)
+}
 
 /// Every check of [`ALWAYS`].
 ///

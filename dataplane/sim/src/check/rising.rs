@@ -1,44 +1,62 @@
 //! Row C114: CSeq and, where the document has one, the version rise within a dialog, over every
-//! restart. A fetch leaves nothing stored (row C96): its copy after a restart is a fetch again.
+//! restart.
+//!
+//! A dialog whose end was told or whose subscriber knew nothing of it is over: a copy of its first
+//! SUBSCRIBE that a new process gets begins it anew. So does the copy of a fetch (row C96), and in
+//! periodic mode of what a crash took. And what is sent again to another place (RFC 3263 4.3) or
+//! over another transport (RFC 3261 18.1.1), if late, is a copy of what was sent before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Found;
-use crate::history::History;
+use crate::history::{History, Item};
 use crate::message::Sip;
 
-struct Last {
+#[derive(Default)]
+struct Dialog {
     cseq: u32,
-    branch: String,
     version: Option<u64>,
     life: u32,
+    over: bool,
+    /// All that was said, with its number.
+    said: BTreeSet<(u32, String)>,
 }
 
 pub(super) fn check(history: &History) -> Found {
-    let mut dialogs: BTreeMap<String, Last> = BTreeMap::new();
-    for sent in history.sent() {
-        let sip = &sent.sip;
-        if sip.method() != "NOTIFY" || !sip.is_request() {
-            continue;
+    let mut dialogs: BTreeMap<String, Dialog> = BTreeMap::new();
+    for item in history.items.iter().filter(|item| item.sip.method() == "NOTIFY") {
+        let sip = &item.sip;
+        if !item.received && sip.is_request() {
+            let dialog = dialogs.entry(sip.dialog()).or_default();
+            next(dialog, item, history).map_err(|what| format!("{what} in\n{sip}"))?;
+        } else if item.received && sip.status() >= 300 {
+            dialogs.entry(sip.dialog()).or_default().over = true;
         }
-        let (cseq, branch, version) = (sip.cseq(), sip.branch().to_owned(), version(sip));
-        let now = Last { cseq, branch, version, life: sent.life };
-        let Some(before) = dialogs.get_mut(&sip.dialog()) else {
-            dialogs.insert(sip.dialog(), now);
-            continue;
-        };
-        let fetched_again = before.life != now.life && cseq == 1 && sip.state() == "terminated";
-        if before.branch == now.branch && before.cseq == cseq || fetched_again {
-            continue;
-        }
-        if cseq <= before.cseq {
-            return Err(format!("CSeq {cseq} after {} in\n{sip}", before.cseq));
-        }
-        if before.version.is_some() && version.is_some() && version <= before.version {
-            return Err(format!("version {version:?} after {:?} in\n{sip}", before.version));
-        }
-        *before = Last { version: version.or(before.version), ..now };
     }
+    Ok(())
+}
+
+fn next(dialog: &mut Dialog, item: &Item, history: &History) -> Found {
+    let (sip, cseq, version) = (&item.sip, item.sip.cseq(), version(&item.sip));
+    let said = (cseq, format!("{} {}", sip.header("Subscription-State"), sip.body));
+    if dialog.said.contains(&said) {
+        return Ok(());
+    }
+    let ends = sip.state() == "terminated";
+    let lost = dialog.life != item.life && (history.loss.0 > 0 || ends);
+    if cseq == 1 && (dialog.over || lost) {
+        *dialog = Dialog::default();
+    }
+    if cseq <= dialog.cseq {
+        return Err(format!("CSeq {cseq} after {}", dialog.cseq));
+    }
+    if version.is_some() && version <= dialog.version {
+        return Err(format!("version {version:?} after {:?}", dialog.version));
+    }
+    dialog.said.insert(said);
+    (dialog.cseq, dialog.life) = (cseq, item.life);
+    dialog.version = version.or(dialog.version);
+    dialog.over = ends;
     Ok(())
 }
 

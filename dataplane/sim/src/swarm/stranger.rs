@@ -1,30 +1,39 @@
-//! Bytes from strangers: no message, however broken, ends a shard or leaves anything behind.
+//! A stranger: bytes that begin as good messages and were wounded on the way. Whatever comes, the
+//! others are served as if it had not.
 
-use pharos_sim::documents::{DIALOG_INFO, PIDF, SUMMARY, dialog, pidf, summary};
-use pharos_sim::{Phone, Random, Span, World, check};
+use pharos_engine::{Instant, Span};
 
-/// Good messages of every kind, as a start.
+use super::client::{Client, Mood, Scene};
+use crate::documents::{DIALOG_INFO, PIDF, SUMMARY, dialog, pidf, summary};
+use crate::phone::Phone;
+use crate::random::Random;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Stranger(pub(crate) Phone);
+
+/// Good messages of every kind, about nobody but the stranger itself.
 fn samples(eve: &Phone) -> Vec<Vec<u8>> {
     let publish = eve.publish_request("presence", PIDF, &pidf("eve", "p", "open"));
     let call = dialog("eve", 0, "full", "d", "early");
     let subscribe = eve
-        .subscribe_request("alice", "presence;id=4")
+        .subscribe_request("eve", "presence;id=4")
         .add("Record-Route", "<sip:192.0.2.77;lr>, <sip:p2.example.com>")
         .add("Accept", "application/pidf+xml, text/*;q=0.3")
         .add("Supported", "eventlist, path");
-    let notify = eve.request("NOTIFY", "alice").set("Subscription-State", "active;expires=3");
+    let notify = eve.request("NOTIFY", "eve").set("Subscription-State", "active;expires=3");
     let mut all = vec![
         publish.bytes(),
         publish.clone().set("SIP-If-Match", "abc").set("Expires", 0).bytes(),
         eve.publish_request("dialog", DIALOG_INFO, &call).bytes(),
         eve.publish_request("message-summary", SUMMARY, &summary(1, 2)).bytes(),
         subscribe.bytes(),
-        eve.subscribe_request("alice", "presence.winfo").set("Expires", 0).bytes(),
+        eve.subscribe_request("eve", "presence.winfo").set("Expires", 0).bytes(),
         eve.request("OPTIONS", "sip:[2001:db8::1]:5060;transport=tcp?x=y").bytes(),
         eve.request("INVITE", "tel:+1-201-555-0123;ext=4").bytes(),
         notify.bytes(),
-        eve.request("CANCEL", "alice").bytes(),
-        eve.request("ACK", "alice").bytes(),
+        eve.request("CANCEL", "eve").bytes(),
+        eve.request("ACK", "eve").bytes(),
         b"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKx\r\nCSeq: 1 NOTIFY\r\n\r\n"
             .to_vec(),
     ];
@@ -57,7 +66,7 @@ fn wound(random: &mut Random, bytes: &mut Vec<u8>) {
             0 => bytes.truncate(at),
             1 if at < bytes.len() => bytes[at] = random.bits() as u8,
             2 => {
-                let piece = BITS[random.below(BITS.len() as u64) as usize];
+                let piece = random.pick(&BITS);
                 drop(bytes.splice(at..at, piece.iter().copied()));
             }
             3 => {
@@ -74,35 +83,22 @@ fn wound(random: &mut Random, bytes: &mut Vec<u8>) {
     }
 }
 
-/// RFC 3261 7 to 21 turned against the server: whatever comes, the next good request is served.
-/// `SWARM_SEEDS=1000` looks further than the fixed seeds.
-#[test]
-fn wounded_messages_do_no_harm() {
-    let asked = std::env::var("SWARM_SEEDS").ok().and_then(|number| number.parse().ok());
-    for seed in 0..asked.unwrap_or(12) {
-        let world = World::new(|setup| (setup.seed, setup.shards) = (seed, 1 + seed as u16 % 3));
-        let (alice, bob) = (world.phone("alice"), world.phone("bob"));
-        let strangers = [world.phone("eve"), world.phone("eve").tcp()];
-        let watch = bob.subscribe("alice", "presence");
-        watch.notify();
-        let mut random = Random::new(seed);
-        for round in 0..400_u32 {
-            let eve = &strangers[round as usize % 2];
-            let all = samples(eve);
-            let mut bytes = all[random.below(all.len() as u64) as usize].clone();
-            wound(&mut random, &mut bytes);
-            eve.tell(&bytes);
-            if round.is_multiple_of(50) {
-                world.settle();
-            }
+impl Client for Stranger {
+    fn act(&mut self, scene: &mut Scene<'_>) -> Instant {
+        if scene.mood == Mood::Calm {
+            return Instant(u64::MAX);
         }
-        world.advance(Span::seconds(3));
-        alice.publish(&pidf("alice", "p", "open"));
-        world.settle();
-        assert!(watch.last().body.contains("open"));
-        world.crash();
-        world.advance(Span::seconds(100));
-        watch.refresh(600).expect(200);
-        check::one("form", &world.history());
+        for _ in 0..scene.random.between(1, 4) {
+            let mut bytes = scene.random.pick(&samples(&self.0)).clone();
+            if scene.random.chance(90) {
+                wound(scene.random, &mut bytes);
+            }
+            self.0.tell(&bytes);
+        }
+        scene.now + Span::millis(scene.random.between(50, scene.pause))
+    }
+
+    fn phone(&self) -> &Phone {
+        &self.0
     }
 }
