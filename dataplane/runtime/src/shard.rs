@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use glommio::{LocalExecutor, LocalExecutorBuilder, Placement};
 use pharos_engine::config::Config;
-use pharos_engine::net::{ListenerId, Transport};
+use pharos_engine::net::{ListenerId, Transport, shard_of};
 use pharos_engine::{Input, Output, Shard, Span};
-use pharos_storage::{Kind, Object, ObjectId, Request};
-use pharos_storage_lmdb::Submitter;
+use pharos_storage::Request;
+use pharos_storage_lmdb::{OpenError, Recall, Submitter};
 use socket2::Socket;
 
 use crate::clock::Clock;
@@ -39,21 +39,10 @@ const IO_MEMORY: usize = 64 << 10;
 /// Operations of connections between two entries of the kernel.
 const RING_DEPTH: usize = 512;
 
-/// A stored object on its way to its shard.
-#[derive(Debug)]
-pub(crate) struct Stored {
-    pub(crate) id: ObjectId,
-    pub(crate) hash: u64,
-    pub(crate) kind: Kind,
-    pub(crate) bytes: Box<[u8]>,
-}
-
 /// What a shard's thread is told until it runs.
 pub(crate) enum Feed {
-    /// One of its objects.
-    Object(Stored),
-    /// That was all.
-    End,
+    /// Everything that is stored: its own part of that is to be read.
+    Recall(Recall),
     /// Run.
     Begin {
         /// One bound socket for each listener.
@@ -104,9 +93,10 @@ impl Seat {
         let mut asked = Vec::new();
         loop {
             match self.fed.recv() {
-                Ok(Feed::Object(stored)) => self.take(&mut engine, &stored, &mut asked),
-                Ok(Feed::End) => {
-                    let _ = self.say.send(Ok(()));
+                Ok(Feed::Recall(recall)) => {
+                    let all = self.recall(&recall, &mut engine, &mut asked);
+                    drop(recall);
+                    let _ = self.say.send(all.map_err(StartError::Store));
                 }
                 Ok(Feed::Begin { sockets, lanes, clean }) => {
                     let say = self.say.clone();
@@ -128,19 +118,26 @@ impl Seat {
         }
     }
 
-    /// Hand in one object. There are no sockets and no lanes yet: log lines go out, operations
-    /// wait.
-    fn take(&mut self, engine: &mut Shard, stored: &Stored, asked: &mut Vec<Request>) {
-        let Stored { id, hash, kind, bytes } = stored;
-        let object = Object { id: *id, hash: *hash, kind: *kind, bytes };
-        engine.handle(self.clock.now(), Input::Object(object));
-        while let Some(output) = engine.poll_output() {
-            match output {
-                Output::Store(request) => asked.push(request),
-                Output::Log(log) => self.control.log(log),
-                other => debug_assert!(false, "recovery does not talk: {other:?}"),
+    /// Hand in every object of this shard. There are no sockets and no lanes yet: log lines go out,
+    /// operations wait.
+    fn recall(
+        &mut self,
+        recall: &Recall,
+        engine: &mut Shard,
+        asked: &mut Vec<Request>,
+    ) -> Result<(), OpenError> {
+        let (slots, shards, shard) = (self.engine.hash_size, self.engine.shards, self.engine.shard);
+        let mine = |hash| shard_of(hash, slots, shards) == shard;
+        recall.objects(mine, |object| {
+            engine.handle(self.clock.now(), Input::Object(object));
+            while let Some(output) = engine.poll_output() {
+                match output {
+                    Output::Store(request) => asked.push(request),
+                    Output::Log(log) => self.control.log(log),
+                    other => debug_assert!(false, "recovery does not talk: {other:?}"),
+                }
             }
-        }
+        })
     }
 
     fn sit_down(

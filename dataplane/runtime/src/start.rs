@@ -1,17 +1,17 @@
 //! From nothing to running shards, and back: check, open, recover, bind, run; drain, close.
 //!
-//! Each shard's thread first takes its stored objects, then says that it is ready; only when all
+//! Each shard's thread first reads its stored objects, then says that it is ready; only when all
 //! are are sockets bound, so that no request meets a half-recovered server.
 
 use std::io::{self, Read};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use pharos_engine::config::Listener;
 use pharos_engine::counters::Snapshot;
-use pharos_engine::net::{ShardId, Transport, shard_of};
+use pharos_engine::net::{ShardId, Transport};
 use pharos_engine::{Span, Wall};
 use pharos_storage_lmdb::{Lanes, Opened, Submitter};
 use socket2::Socket;
@@ -25,13 +25,11 @@ use crate::guard::{Guard, Lease, Watched};
 use crate::lanes::{NoReads, Postman, Replies};
 use crate::mesh::mesh;
 use crate::preflight::{self, StartError};
-use crate::shard::{Feed, Seat, Stored};
+use crate::shard::{Feed, Seat};
 use crate::shutdown::{Stop, Stopped};
 use crate::socket;
 use crate::spread::Program;
 
-/// Objects on their way to one shard while it recovers.
-const FEED: usize = 1_024;
 /// Time that the lanes get to commit what they have, once the shards are done.
 const CLOSE_LANES: Duration = Duration::from_secs(10);
 
@@ -71,7 +69,7 @@ struct Common {
 /// The threads of a start, each with the way to feed it and to hear from it.
 struct Started {
     threads: Vec<JoinHandle<bool>>,
-    feeds: Vec<SyncSender<Feed>>,
+    feeds: Vec<Sender<Feed>>,
     heard: Receiver<Result<(), StartError>>,
 }
 
@@ -99,7 +97,7 @@ impl Runtime {
         let common = Common::new(&config, clock)?;
         let (control, links) = control_link(&common.bells);
         let started = start_threads(&config, &common, links)?;
-        let (lanes, clean) = recover(opened, &config, &common, &started)?;
+        let (lanes, clean) = recover(opened, &common, &started)?;
         bind(&config, &started, lanes.as_ref().map(Lanes::submitter).as_ref(), clean)?;
         let watched = (0..common.bells.len()).map(|index| Watched {
             counters: Arc::clone(&common.counters[index]),
@@ -151,7 +149,7 @@ fn start_threads(
     let (say, heard) = channel();
     let (mut threads, mut feeds) = (Vec::new(), Vec::new());
     for ((shard, link), mesh) in (0..config.shards).zip(links).zip(mesh(&common.bells)) {
-        let (feed, fed) = sync_channel(FEED);
+        let (feed, fed) = channel();
         let index = usize::from(shard);
         let mut engine = config.engine.clone();
         engine.shard = ShardId(shard);
@@ -204,10 +202,9 @@ impl Started {
     }
 }
 
-/// Hand every stored object to its shard, then start the lanes.
+/// Let every shard read its stored objects, then start the lanes.
 fn recover(
     opened: Option<Opened>,
-    config: &RuntimeConfig,
     common: &Common,
     started: &Started,
 ) -> Result<(Option<Lanes>, bool), StartError> {
@@ -215,16 +212,8 @@ fn recover(
     started.wait()?;
     let Some(opened) = opened else { return Ok((None, true)) };
     let clean = opened.clean();
-    opened
-        .objects(|object| {
-            let shard = shard_of(object.hash, config.engine.hash_size, config.shards);
-            let (id, hash, kind) = (object.id, object.hash, object.kind);
-            let stored = Stored { id, hash, kind, bytes: object.bytes.into() };
-            started.feed(usize::from(shard.0), Feed::Object(stored));
-        })
-        .map_err(StartError::Store)?;
     for shard in 0..started.feeds.len() {
-        started.feed(shard, Feed::End);
+        started.feed(shard, Feed::Recall(opened.recall()));
     }
     started.wait()?;
     let clock: Arc<dyn pharos_storage_lmdb::Clock> = Arc::new(common.clock);

@@ -52,6 +52,13 @@ impl<'a> Entry<'a> {
         }
     }
 
+    /// The object in a record whose checksum has been looked at; `None` when it is something else.
+    pub(crate) fn object(value: &'a [u8]) -> Option<Object<'a>> {
+        let (head, bytes) = value.split_first_chunk::<HEAD>()?;
+        let kind = Kind::from_u8(head[0])?;
+        Some(Object { id: ObjectId(number(&head[1..9])), hash: number(&head[9..17]), kind, bytes })
+    }
+
     /// Its head, and the bytes that follow: what goes into the log, in two parts so that an object
     /// is copied once, into LMDB's page.
     pub(crate) fn parts(&self) -> ([u8; HEAD], &'a [u8]) {

@@ -1,9 +1,9 @@
 //! All lanes of a data directory: open, recover, run, close.
 
 use std::fmt;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -13,12 +13,14 @@ use pharos_storage::{Object, Refused, Request, StoreError, lane_of};
 
 use crate::clock::Clock;
 use crate::directory::{Directory, LANES_MAX};
+use crate::env::LaneEnv;
 use crate::error::OpenError;
 use crate::gather::Gather;
-use crate::log::{Log, Scan};
+use crate::log::{Log, SharedIndex};
 use crate::probe::Probe;
 use crate::queue::Queue;
 use crate::reader::{Read, ReadSink, Reader};
+use crate::scan::{self, Scan};
 use crate::stats::{Health, Stats};
 use crate::writer::{ReplySink, Work, Writer};
 
@@ -225,16 +227,18 @@ impl Opened {
         self.scan.damaged
     }
 
+    /// The objects, to be read by any thread, and by several at once.
+    pub fn recall(&self) -> Recall {
+        let lanes = self.logs.iter().map(|log| (log.env().clone(), log.shared_index()));
+        Recall { folder: self.directory.path().into(), lanes: lanes.collect() }
+    }
+
     /// Hands out every object, lane by lane, in log order.
     ///
     /// # Errors
     /// A lane could not be read to its end.
-    pub fn objects(&self, mut each: impl FnMut(Object<'_>)) -> Result<(), OpenError> {
-        for log in &self.logs {
-            log.objects(&mut each)
-                .map_err(|error| OpenError::lane(self.directory.path(), &error))?;
-        }
-        Ok(())
+    pub fn objects(&self, each: impl FnMut(Object<'_>)) -> Result<(), OpenError> {
+        self.recall().objects(|_| true, each)
     }
 
     /// Starts the lanes' threads. From now until [`Lanes::close`] a stop is an unclean one.
@@ -303,6 +307,33 @@ impl Opened {
                 body();
             })
             .map_err(|error| OpenError::io(self.directory.path(), error))
+    }
+}
+
+/// The objects of lanes that do not run yet. To be dropped before the lanes are closed.
+#[derive(Clone)]
+pub struct Recall {
+    folder: PathBuf,
+    lanes: Vec<(LaneEnv, SharedIndex)>,
+}
+
+impl Recall {
+    /// Hands out every object whose hash is wanted, lane by lane, in log order. Each shard reads
+    /// its own on its own thread: what is there is looked at in place and copied by nobody.
+    ///
+    /// # Errors
+    /// A lane could not be read to its end.
+    pub fn objects(
+        &self,
+        wanted: impl Fn(u64) -> bool,
+        mut each: impl FnMut(Object<'_>),
+    ) -> Result<(), OpenError> {
+        for (env, index) in &self.lanes {
+            let index = index.read().unwrap_or_else(PoisonError::into_inner);
+            scan::objects(env, &index, &wanted, &mut each)
+                .map_err(|error| OpenError::lane(&self.folder, &error))?;
+        }
+        Ok(())
     }
 }
 

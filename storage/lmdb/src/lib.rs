@@ -1,6 +1,6 @@
 //! Storage lanes on LMDB: log-structured objects, one environment and one writer thread each.
 //!
-//! [`Lanes::open`] reads a data directory; [`Opened::objects`] hands its objects to the shards;
+//! [`Lanes::open`] reads a data directory; [`Opened::recall`] hands its objects to the shards;
 //! [`Opened::start`] starts the threads; a [`Submitter`] takes requests and a [`ReplySink`] gets
 //! the answers, once a commit. [`Lanes::close`] stops in order.
 //!
@@ -30,6 +30,7 @@ mod log;
 mod probe;
 mod queue;
 mod reader;
+mod scan;
 mod stats;
 pub mod tools;
 mod writer;
@@ -37,7 +38,7 @@ mod writer;
 pub use clock::Clock;
 pub use directory::{FORMAT, LANES_MAX, Meta};
 pub use error::OpenError;
-pub use lanes::{Lanes, MakeProbe, Opened, Options, READ_OBJECTS, Sinks, Submitter};
+pub use lanes::{Lanes, MakeProbe, Opened, Options, READ_OBJECTS, Recall, Sinks, Submitter};
 pub use probe::{Fault, Probe, Step};
 pub use reader::{Found, Read, ReadSink};
 pub use stats::{Health, Snapshot, Stats};

@@ -16,6 +16,7 @@ use crate::entry::{Entry, footprint, object_id};
 use crate::env::{LaneEnv, may_be_cut_short, meaning};
 use crate::index::{Index, Mix, Place};
 use crate::probe::{Fault, Probe, Step};
+use crate::scan::{self, Scan};
 
 /// Most records that one commit cleans.
 const CLEAN_RECORDS: usize = 2_048;
@@ -28,17 +29,6 @@ const COMMIT_BYTES: u64 = 1 << 20;
 
 /// The current records of a lane, shared with its reader.
 pub(crate) type SharedIndex = Arc<RwLock<Index>>;
-
-/// What a scan found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Scan {
-    /// Newest wall clock in the log, ms since 1970.
-    pub(crate) wall: u64,
-    /// Highest object id that was ever in it.
-    pub(crate) highest: u64,
-    /// Records that are not ours or fail their checksum; they are passed over.
-    pub(crate) damaged: u64,
-}
 
 /// What one commit did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -110,35 +100,14 @@ impl Log {
         slack: u64,
     ) -> heed::Result<(Self, Scan)> {
         let env = LaneEnv::open(folder, map_size as usize)?;
-        let mut index = Index::new();
-        let (mut scan, mut bytes, mut tail, mut head) = (Scan::default(), 0, 1, 1);
-        let txn = env.read()?;
-        for record in env.log.iter(&txn)? {
-            let (sequence, value) = record?;
-            if bytes == 0 {
-                tail = sequence;
-            }
-            head = sequence + 1;
-            bytes += footprint(value.len());
-            let place = Place { sequence, length: value.len() as u32 };
-            match Entry::read(value) {
-                Some(Entry::Object(Object { id, .. })) => index.set(id, Some(place)),
-                Some(Entry::Tombstone { id, .. }) => index.set(id, None),
-                Some(Entry::Mark { wall, highest }) => {
-                    scan.wall = scan.wall.max(wall);
-                    scan.highest = scan.highest.max(highest);
-                }
-                None => scan.damaged += 1,
-            }
-        }
-        drop(txn);
+        let (index, scan) = scan::read(&env)?;
         let log = Self {
             lane,
             env,
             index: Arc::new(RwLock::new(index)),
-            tail,
-            head,
-            bytes,
+            tail: scan.tail,
+            head: scan.head,
+            bytes: scan.bytes,
             highest: scan.highest,
             wall: scan.wall,
             map_size,
@@ -150,21 +119,6 @@ impl Log {
             changes: Changes::default(),
         };
         Ok((log, scan))
-    }
-
-    /// Hands out every live object, in log order.
-    pub(crate) fn objects(&self, mut each: impl FnMut(Object<'_>)) -> heed::Result<()> {
-        let txn = self.env.read()?;
-        let index = self.index();
-        for record in self.env.log.iter(&txn)? {
-            let (sequence, value) = record?;
-            if let Some(Entry::Object(object)) = Entry::read(value)
-                && index.get(object.id).is_some_and(|place| place.sequence == sequence)
-            {
-                each(object);
-            }
-        }
-        Ok(())
     }
 
     /// Closes the environment and waits until it is.

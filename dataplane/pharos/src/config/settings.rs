@@ -63,8 +63,8 @@ section! {
         durability: Durability = Durability::Commit,
         /// Seconds: how long the disk may lag in periodic mode. Row A06.
         update_period: SomeSeconds = Int(30),
-        /// Milliseconds that a change waits at most for others to share its commit, when as many come
-        /// as make that worth it; 0 = never.
+        /// Milliseconds that a change waits at most for others to share its commit, when as many
+        /// come as make that worth it; 0 = never.
         commit_window: Int<0, 1000> = Int(10),
         /// Storage lanes, a power of two, fixed when the data directory is made. 0 = one for each
         /// 8 cores.

@@ -11,7 +11,8 @@ use crate::entry::Entry;
 use crate::env::LaneEnv;
 use crate::error::OpenError;
 use crate::lanes::Options;
-use crate::log::{Log, Scan};
+use crate::log::Log;
+use crate::scan::{self, Scan};
 
 /// Objects written in one transaction.
 const STEP: u64 = 10_000;
@@ -69,27 +70,32 @@ fn copy(log: &Log, scan: Scan, folder: &Path, map_size: usize) -> Result<u64, To
     let env = new.env.clone();
     let mut txn = Some(env.write_txn()?);
     let (mut count, mut value, mut failed) = (0, Vec::new(), None);
-    log.objects(|object| {
-        if failed.is_some() {
-            return;
-        }
-        let mut put = || -> heed::Result<()> {
-            count += 1;
-            Entry::Object(object).write(&mut value);
-            let mut open = match txn.take() {
-                Some(open) => open,
-                None => env.write_txn()?,
-            };
-            new.log.put_with_flags(&mut open, PutFlags::APPEND, &count, &value)?;
-            if count % STEP == 0 {
-                open.commit()?;
-            } else {
-                txn = Some(open);
+    scan::objects(
+        log.env(),
+        &log.index(),
+        |_| true,
+        |object| {
+            if failed.is_some() {
+                return;
             }
-            Ok(())
-        };
-        failed = put().err();
-    })?;
+            let mut put = || -> heed::Result<()> {
+                count += 1;
+                Entry::Object(object).write(&mut value);
+                let mut open = match txn.take() {
+                    Some(open) => open,
+                    None => env.write_txn()?,
+                };
+                new.log.put_with_flags(&mut open, PutFlags::APPEND, &count, &value)?;
+                if count % STEP == 0 {
+                    open.commit()?;
+                } else {
+                    txn = Some(open);
+                }
+                Ok(())
+            };
+            failed = put().err();
+        },
+    )?;
     if let Some(error) = failed {
         return Err(error.into());
     }
