@@ -6,7 +6,7 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
-pub use sys::{Inbox, process_time, wait_readable};
+pub use sys::{Inbox, end_with_us, process_time, wait_readable};
 
 /// Bytes of receive buffer asked for: 25 000 datagrams of 1 KiB as the kernel accounts them.
 const BUFFER: i32 = 64 << 20;

@@ -1,11 +1,13 @@
 //! The system calls that the standard library does not have: batches of datagrams, a wait to the
-//! microsecond, the CPU clock of another process.
+//! microsecond, the CPU clock and the end of other processes.
 
 #![allow(unsafe_code, reason = "batched datagrams and clocks of other processes are system calls")]
 
 use std::io;
 use std::net::UdpSocket;
 use std::os::fd::AsRawFd;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::time::Duration;
 
 use libc::{c_int, c_uint, iovec, mmsghdr, pollfd, timespec};
@@ -125,6 +127,18 @@ fn set_option(socket: &UdpSocket, name: c_int, value: c_int) -> c_int {
     let place = std::ptr::from_ref(&value).cast();
     // SAFETY: the value is an int that outlives the call, and the size is its size.
     unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, name, place, size) }
+}
+
+/// A process that is started by this ends (SIGTERM) when the thread that started it does, however
+/// that comes: nothing runs on behind an aborted measurement.
+pub fn end_with_us(command: &mut Command) {
+    // SAFETY: prctl(2) may be called between fork and exec; nothing is allocated or locked.
+    unsafe {
+        command.pre_exec(|| match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        });
+    }
 }
 
 /// CPU time of all threads that a process has and had.

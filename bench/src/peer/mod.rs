@@ -93,11 +93,8 @@ impl Peer {
     }
 
     /// Ends it, when it is ours, with what it kept on disk.
-    pub fn stop(mut self) {
-        self.end();
-        if let Some(folder) = &self.folder {
-            let _ = std::fs::remove_dir_all(folder);
-        }
+    pub fn stop(self) {
+        drop(self);
     }
 
     /// Ends its processes in order.
@@ -124,6 +121,9 @@ impl Peer {
 impl Drop for Peer {
     fn drop(&mut self) {
         self.end();
+        if let Some(folder) = &self.folder {
+            let _ = std::fs::remove_dir_all(folder);
+        }
     }
 }
 
@@ -153,6 +153,7 @@ fn spawn(command: &mut Command, log: &Path) -> Result<Child, String> {
     let out = std::fs::File::create(log).map_err(failed)?;
     let err = out.try_clone().map_err(failed)?;
     command.stdin(Stdio::null()).stdout(out).stderr(err);
+    net::end_with_us(command);
     let program = command.get_program().to_owned();
     command.spawn().map_err(|error| format!("{program:?}: {error}"))
 }
