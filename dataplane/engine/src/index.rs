@@ -1,7 +1,7 @@
 //! A hash index of places: who wants to find a thing by a hash asks here where it is.
 //!
-//! It is made of many small tables, by bits of the hash. Each grows and shrinks by itself, so that a
-//! million entries never move at once, and what many have left takes no room.
+//! It is made of many small tables, by bits of the hash. Each grows and shrinks by itself, so that
+//! a million entries never move at once, and what many have left takes no room.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
