@@ -3,10 +3,10 @@
 //! document starts at the generation it was shown last.
 
 use alloc::vec::Vec;
-use core::fmt::Write as _;
 use core::net::SocketAddr;
 
 use pharos_parser::Method;
+use pharos_parser::write::write_number;
 use smallvec::smallvec;
 
 use super::records;
@@ -80,7 +80,9 @@ impl Presence {
         if let Some(document) = document {
             headers.extend_from_slice(&document.headers);
             if document.has_body() {
-                let _ = write!(Text(&mut headers), "Content-Type: {}\r\n", document.content_type);
+                headers.extend_from_slice(b"Content-Type: ");
+                headers.extend_from_slice(document.content_type.as_bytes());
+                headers.extend_from_slice(b"\r\n");
                 let package = subscription.package.package();
                 package.patch(document, subscription.version, &mut body);
                 versioned = document.version_at.is_some();
@@ -215,30 +217,26 @@ fn is_exhausted(subscription: &Subscription) -> bool {
 
 /// Event and Subscription-State (rows C99, C110, C111).
 fn write_headers(subscription: &Subscription, now: Wall, out: &mut Vec<u8>) {
-    let _ = write!(Text(out), "Event: {}", subscription.package.info().name);
+    out.extend_from_slice(b"Event: ");
+    out.extend_from_slice(subscription.package.info().name.as_bytes());
     if let Some(id) = subscription.event_id() {
-        let _ = write!(Text(out), ";id={id}");
+        out.extend_from_slice(b";id=");
+        out.extend_from_slice(id.as_bytes());
     }
-    let state = match subscription.status {
-        Status::Active => "active",
-        Status::Pending | Status::Waiting => "pending",
+    out.extend_from_slice(b"\r\nSubscription-State: ");
+    match subscription.status {
+        Status::Active => out.extend_from_slice(b"active"),
+        Status::Pending | Status::Waiting => out.extend_from_slice(b"pending"),
         Status::Terminated => {
-            let reason = subscription.event.name();
-            let _ = write!(Text(out), "\r\nSubscription-State: terminated;reason={reason}\r\n");
+            out.extend_from_slice(b"terminated;reason=");
+            out.extend_from_slice(subscription.event.name().as_bytes());
+            out.extend_from_slice(b"\r\n");
             return;
         }
-    };
+    }
     // Rounded up: right after the 2xx both say the same.
     let left = subscription.expires.since(now).as_millis().div_ceil(1_000);
-    let _ = write!(Text(out), "\r\nSubscription-State: {state};expires={left}\r\n");
-}
-
-/// Formatted text into bytes.
-struct Text<'b>(&'b mut Vec<u8>);
-
-impl core::fmt::Write for Text<'_> {
-    fn write_str(&mut self, text: &str) -> core::fmt::Result {
-        self.0.extend_from_slice(text.as_bytes());
-        Ok(())
-    }
+    out.extend_from_slice(b";expires=");
+    write_number(left, out);
+    out.extend_from_slice(b"\r\n");
 }

@@ -5,6 +5,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
+use pharos_parser::host::write_address;
+use pharos_parser::write::write_number;
 use pharos_storage::{ObjectId, encode, record};
 
 use super::package::PackageId;
@@ -123,7 +125,7 @@ pub(super) fn subscription(
         reason: refresh.map_or(of.event, |refresh| refresh.event).name().into(),
         socket: socket_info(config, listener, local),
         local_contact: text(&dialog.local_contact),
-        source: source.to_string(),
+        source: place(source),
         accept: rare.map(|rare| String::from(&*rare.accept)).unwrap_or_default(),
         last_request: refresh.map_or(of.last_request, |refresh| refresh.last_request),
         answered_expires: refresh.map_or(of.answered, |refresh| refresh.answered),
@@ -215,6 +217,21 @@ fn scheme(transport: Transport) -> &'static str {
     }
 }
 
+/// Address and port as text, as `Display` writes them.
+fn place(at: SocketAddr) -> String {
+    match at {
+        SocketAddr::V4(v4) => {
+            let mut text = Vec::with_capacity(24);
+            write_address(at.ip(), &mut text);
+            text.push(b':');
+            write_number(u64::from(v4.port()), &mut text);
+            String::from_utf8(text).unwrap_or_default()
+        }
+        // With flow and scope, which only `Display` knows.
+        SocketAddr::V6(_) => at.to_string(),
+    }
+}
+
 /// The listener as row C61 `socket_info` writes it, with the address that was used of it.
 fn socket_info(config: &Config, id: ListenerId, local: IpAddr) -> String {
     let Some(listener) = config.listeners.get(usize::from(id.0)) else { return String::new() };
@@ -222,7 +239,7 @@ fn socket_info(config: &Config, id: ListenerId, local: IpAddr) -> String {
     let address = if bound.ip().is_unspecified() { local } else { bound.ip() };
     let mut text = String::from(scheme(listener.transport));
     text.push(':');
-    text.push_str(&SocketAddr::new(address, bound.port()).to_string());
+    text.push_str(&place(SocketAddr::new(address, bound.port())));
     text
 }
 
