@@ -317,10 +317,11 @@ impl Model {
             known.told(sip, item.at);
         }
         let first = self.notified.insert(sip.branch().to_owned());
-        // What goes over a connection may have waited for it.
+        // What goes over a connection may have waited for it, and what is too large for a datagram
+        // and yet is one waited for a connection in vain (RFC 3261 18.1.1).
         let whole = sip.header("Event").split(';').next() == Some("presence");
         let open = sip.state() == "active" || !sip.body.is_empty();
-        if !first || !whole || !open || sip.stream {
+        if !first || !whole || !open || sip.stream || item.bytes.len() > 1_300 {
             return Ok(());
         }
         let aor = uri(sip.header("From"));

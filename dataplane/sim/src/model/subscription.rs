@@ -9,6 +9,8 @@ use crate::message::Sip;
 
 /// 64*T1 but for a turn of the clock: a NOTIFY without an answer may have ended by then,
 const TRANSACTION: Span = Span::millis(31_900);
+/// (less for one that was written late: what is answered at all is answered within a second),
+const QUEUED: Span = Span::millis(30_900);
 /// and has by then, over both transports.
 const OVER: Span = Span::seconds(70);
 
@@ -92,7 +94,9 @@ impl Subscription {
             self.over();
         }
         self.sent.insert(branch.clone(), notify.clone());
-        self.open = Some((branch, at));
+        // What goes over a connection may have waited for it, and so began earlier.
+        let waited = if notify.stream { QUEUED.0 } else { 0 };
+        self.open = Some((branch, Instant(at.0.saturating_sub(waited))));
     }
 
     /// The watcher has answered a NOTIFY.
