@@ -95,7 +95,7 @@ impl Default for Tuning {
     fn default() -> Self {
         Self {
             spin: Span(0),
-            gather: Span::micros(50),
+            gather: Span(0),
             batch: 64,
             ring: RingSize::default(),
             sockets: SocketBuffers::default(),

@@ -33,8 +33,6 @@ use crate::streams::{StreamEvent, Streams};
 
 /// A kind of input stops short of its batch when the turn has lasted this long.
 const LONG_TURN: Span = Span::millis(1);
-/// Longest sleep without a deadline.
-const LONG: Span = Span::seconds(60);
 /// Longest sleep while nothing tells of what happens on connections.
 const BLIND: Span = Span::millis(1);
 /// While the shard is busy, least time between two breaths. One costs about 10 us.
@@ -214,7 +212,7 @@ impl Driver {
             if let Some(drained) = self.is_over(now.instant) {
                 break drained;
             }
-            if worked || self.is_due(now.instant) {
+            if (worked && !self.is_quiet()) || self.is_due(now.instant) {
                 self.pause(now.instant).await;
             } else {
                 self.sleep(now.instant).await;
@@ -425,37 +423,41 @@ impl Driver {
         if self.is_out_of_breath() {
             return self.breathe(now).await;
         }
-        let longest = if self.world.ring.is_watching() { LONG } else { BLIND };
-        let left = self.next_deadline().map_or(longest, |at| (at - now).min(longest));
-        if self.spins(now, left) {
+        let blind = (!self.world.ring.is_watching()).then_some(now + BLIND);
+        let deadline = self.next_deadline().into_iter().chain(blind).min();
+        if self.spins(now, deadline) {
             return;
+        }
+        if let Some(deadline) = deadline {
+            self.world.ring.set_deadline(deadline, now);
         }
         self.world.counters.sleeps.add(1);
         self.bell.lie_down();
         if self.is_quiet() {
-            self.nap(left);
+            self.nap();
         }
         self.bell.get_up();
         self.called |= !self.world.ring.is_watching();
     }
 
     /// Sleep in the ring. Where much comes it gathers: a sleep and its wake-up cost several times
-    /// what one more datagram costs, and what comes meanwhile is taken together.
-    fn nap(&mut self, left: Span) {
-        let gather = if self.crowded { self.gather.min(left) } else { Span(0) };
+    /// what one more datagram costs, and what comes meanwhile is taken together. Where little
+    /// comes the timer that ends the gathering would cost more than it saves, so it begins with a
+    /// sleep a quarter as long, and goes on while it pays.
+    fn nap(&mut self) {
         let before = self.clock.instant();
-        self.world.ring.wait(left, gather);
+        self.world.ring.wait(if self.crowded { self.gather } else { Span(0) });
         self.crowded = if self.crowded {
-            self.world.ring.waiting() > 1
+            self.world.ring.waiting() > 2
         } else {
-            self.clock.instant() - before < self.gather
+            self.clock.instant() < before + Span(self.gather.0 / 4)
         };
     }
 
     /// Look for work instead of sleeping, for the configured time; true when some came. A sleep
     /// and its wake-up cost more than a short look, where the processor has nothing better to do.
-    fn spins(&mut self, now: Instant, left: Span) -> bool {
-        let until = now + self.spin.min(left);
+    fn spins(&mut self, now: Instant, deadline: Option<Instant>) -> bool {
+        let until = deadline.map_or(now + self.spin, |at| at.min(now + self.spin));
         while self.spin > Span(0) && self.clock.instant() < until {
             self.world.ring.enter();
             if !self.is_quiet() {

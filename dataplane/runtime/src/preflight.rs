@@ -209,7 +209,9 @@ fn receives_multishot() -> io::Result<()> {
     second.send_to(b"?", &address)?;
     let mut outcome = Err(io::ErrorKind::TimedOut.into());
     for _ in 0..10 {
-        ring.wait(pharos_engine::Span::millis(100), pharos_engine::Span(0));
+        let start = pharos_engine::Instant(0);
+        ring.set_deadline(start + pharos_engine::Span::millis(100), start);
+        ring.wait(pharos_engine::Span(0));
         match ring.next() {
             Some(crate::ring::Done::Datagram { .. }) => outcome = Ok(()),
             Some(crate::ring::Done::ReceiveFailed { error, .. }) => {

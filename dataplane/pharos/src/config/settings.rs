@@ -88,9 +88,10 @@ section! {
         /// effect while shards have every core, since they would take it from lanes and control.
         spin: Int<0, 1000> = Int(0),
         /// Microseconds that the sleep of a shard goes on for more once something has come, while
-        /// much comes; 0 = not at all. What it adds to the latency it saves in wake-ups. Needs
-        /// Linux 6.12; without effect before.
-        gather: Int<0, 1000> = Int(50),
+        /// much comes; 0 = not at all. It saves processor time where a shard gets tens of thousands
+        /// of messages a second, and wastes it where few come. Needs Linux 6.12; without effect
+        /// before.
+        gather: Int<0, 1000> = Int(0),
         /// Inputs of one kind that a shard takes in one turn.
         batch: Int<1, 1024> = Int(64),
         /// Submissions that a shard's ring holds between two entries of the kernel, a power of two.

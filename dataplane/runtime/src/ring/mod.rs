@@ -20,10 +20,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::Duration;
 
-use io_uring::types::{CancelBuilder, Fd, Timespec};
+use io_uring::types::{CancelBuilder, Fd, TimeoutFlags, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
-use pharos_engine::Span;
 use pharos_engine::net::FlowId;
+use pharos_engine::{Instant, Span};
 use socket2::Socket;
 
 pub(crate) use buffers::{Buffers, Filled};
@@ -52,8 +52,9 @@ struct Wait {
 
 /// Completions the kernel may hold back for us before it has to allocate.
 const COMPLETIONS: u32 = 4_096;
-/// Turns that [`Ring::close`] waits for cancelled operations, 10 ms each.
-const CLOSE_TURNS: u32 = 100;
+/// Turns that [`Ring::close`] waits for cancelled operations, and the time of one.
+const CLOSE_TURNS: u32 = 1_000;
+const CLOSE_TURN: Duration = Duration::from_millis(1);
 
 /// What has happened.
 #[derive(Debug)]
@@ -88,7 +89,7 @@ pub(crate) enum Done {
     },
     /// Something happened in one of the rings that are watched.
     Called,
-    /// Another thread rang, or a socket has room again: look at everything.
+    /// Another thread rang, a socket has room again or the deadline passed: look at everything.
     Woken,
 }
 
@@ -100,9 +101,10 @@ enum Kind {
     Bell = 2,
     Watch = 3,
     Room = 4,
-    Connect = 5,
-    /// Its outcome says nothing: cancels, linked timeouts.
-    Aside = 6,
+    Deadline = 5,
+    Connect = 6,
+    /// Its outcome says nothing: cancels, updates, linked timeouts.
+    Aside = 7,
 }
 
 const fn mark(kind: Kind, index: u32) -> u64 {
@@ -126,6 +128,8 @@ pub(crate) struct Ring {
     blind: bool,
     /// Waiting for a socket that takes no more.
     room_armed: bool,
+    deadline: Option<Instant>,
+    deadline_time: Box<Timespec>,
     /// The kernel can be told to wait a little for more.
     gathers: bool,
     /// What happened beside the completion queue.
@@ -160,6 +164,8 @@ impl Ring {
             watched: Vec::new(),
             blind: false,
             room_armed: false,
+            deadline: None,
+            deadline_time: Box::new(Timespec::new()),
             gathers: true,
             aside: VecDeque::new(),
             in_flight: 0,
@@ -262,23 +268,42 @@ impl Ring {
         check(entered);
     }
 
-    /// Submit what is queued and sleep until a completion, at most `limit`; then, or while there is
-    /// none, `gather` longer, so that more of them come at once.
-    pub(crate) fn wait(&mut self, limit: Span, gather: Span) {
+    /// Have a sleep end at `deadline`; `now` says when that is. It stays armed over many sleeps: a
+    /// time limit for each would cost two settings of the processor's timer.
+    pub(crate) fn set_deadline(&mut self, deadline: Instant, now: Instant) {
+        if self.deadline.is_some_and(|armed| armed <= deadline) {
+            return;
+        }
+        *self.deadline_time = Timespec::from(Duration::from_nanos((deadline - now).0));
+        let time = &raw const *self.deadline_time;
+        let pushed = if self.deadline.is_some() {
+            let target = mark(Kind::Deadline, 0);
+            let update = opcode::TimeoutUpdate::new(target, time).flags(TimeoutFlags::empty());
+            self.push(update.build(), Kind::Aside, 0)
+        } else {
+            self.push(opcode::Timeout::new(time).build(), Kind::Deadline, 0)
+        };
+        if pushed {
+            self.deadline = Some(deadline);
+        }
+    }
+
+    /// Submit what is queued and sleep until a completion; once there is one, `gather` longer from
+    /// the beginning, so that more of them come at once.
+    pub(crate) fn wait(&mut self, gather: Span) {
         let gather = if self.gathers { gather } else { Span(0) };
-        let time = Timespec::from(Duration::from_nanos(limit.0));
         let wait = Wait {
             signals: 0,
             signal_bytes: 0,
             gather_micros: (gather.0 / 1_000) as u32,
-            time: &raw const time,
+            time: std::ptr::null(),
         };
         // More than one ends the gathering early; alone it ends with its time.
         let enough = if wait.gather_micros > 0 { GATHERED } else { 1 };
         let queued = self.ring.submission().len();
         let submitter = self.ring.submitter();
         // SAFETY: what is queued was pushed with pointers that live until their completions; the
-        // argument has the kernel's layout and lives, with its time, until the call returns.
+        // argument has the kernel's layout and lives until the call returns.
         let entered = unsafe {
             let queued = queued as u32;
             submitter.enter(queued, enough, GETEVENTS | EXT_ARG, Some(&wait))
@@ -349,6 +374,10 @@ impl Ring {
                 self.watched[index as usize].1 = more || entry.result() < 0;
                 Some(Done::Called)
             }
+            kind if kind == Kind::Deadline as u8 => {
+                self.deadline = None;
+                Some(Done::Woken)
+            }
             kind if kind == Kind::Room as u8 => {
                 self.room_armed = false;
                 Some(Done::Woken)
@@ -381,12 +410,13 @@ impl Ring {
             if self.in_flight == 0 {
                 break;
             }
-            self.wait(Span::millis(10), Span(0));
+            self.enter();
             while let Some(entry) = self.ring.completion().next() {
                 if !cqueue::more(entry.flags()) {
                     self.in_flight -= 1;
                 }
             }
+            std::thread::sleep(CLOSE_TURN);
         }
         if self.in_flight == 0 {
             drop(self);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::socket;
 
-const WAIT: Span = Span::millis(2_000);
+const LIMIT: Span = Span::millis(2_000);
 
 fn udp() -> Socket {
     socket::udp_for_tests("127.0.0.1:0".parse().expect("an address"))
@@ -42,7 +42,10 @@ impl World {
             self.ring.arm();
             self.ring.enter();
             if self.ring.is_empty() {
-                self.ring.wait(WAIT, Span(0));
+                if self.ring.deadline.is_none() {
+                    self.ring.set_deadline(Instant(0) + LIMIT, Instant(0));
+                }
+                self.ring.wait(Span(0));
             }
             while let Some(done) = self.ring.next() {
                 if enough(self, done) {
@@ -214,14 +217,18 @@ fn icmp_is_reported_and_does_not_stop_the_next_datagram() {
     world.ring.close(world.buffers);
 }
 
-/// A sleep ends with its limit, and one that gathers takes what comes within its time together.
+/// A sleep ends with the deadline, of which an earlier one replaces a later one, and one that
+/// gathers takes what comes within its time together.
 #[test]
-fn a_sleep_ends_with_its_limit_and_gathers_what_comes() {
+fn a_sleep_ends_with_the_deadline_and_gathers_what_comes() {
     let mut world = world(RingSize::default());
     let clock = crate::clock::Clock::new(pharos_engine::Wall(0));
     let start = clock.instant();
     world.ring.enter();
-    world.ring.wait(Span::millis(30), Span(0));
+    world.ring.set_deadline(start + Span::seconds(600), start);
+    world.ring.enter();
+    world.ring.set_deadline(start + Span::millis(30), start);
+    world.turn_until(5, |_, done| matches!(done, Done::Woken));
     let waited = (clock.instant() - start).as_millis();
     assert!((25..1_500).contains(&waited), "woken after {waited} ms");
     let (client, address) = (world.client.try_clone().expect("a second handle"), world.address);
@@ -231,7 +238,7 @@ fn a_sleep_ends_with_its_limit_and_gathers_what_comes() {
             std::thread::sleep(Duration::from_millis(20));
         }
     });
-    world.ring.wait(WAIT, Span::millis(500));
+    world.ring.wait(Span::millis(500));
     assert_eq!(world.ring.waiting(), 3, "one sleep for all");
     sender.join().expect("sent");
     world.ring.close(world.buffers);
@@ -268,7 +275,7 @@ fn another_thread_wakes_the_ring() {
             std::thread::sleep(Duration::from_millis(20));
             bell.ring();
         });
-        world.ring.wait(WAIT, Span(0));
+        world.ring.wait(Span(0));
     });
     assert!(matches!(world.ring.next(), Some(Done::Woken)));
     world.ring.close(world.buffers);
@@ -284,8 +291,8 @@ fn connections_are_made_refused_and_given_up() {
         closed.local_addr().expect("bound")
     };
     let tcp = || Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("socket");
-    world.ring.connect(FlowId(1), tcp(), there, WAIT);
-    world.ring.connect(FlowId(2), tcp(), gone, WAIT);
+    world.ring.connect(FlowId(1), tcp(), there, LIMIT);
+    world.ring.connect(FlowId(2), tcp(), gone, LIMIT);
     let mut outcomes = Vec::new();
     world.turn_until(10, |_, done| {
         if let Done::Connected { flow, result } = done {
