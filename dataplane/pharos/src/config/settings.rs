@@ -39,7 +39,7 @@ section! {
         /// core in eight, or the only second one, that is left to lanes and control.
         shards: Int<0, 1024> = Int(0),
         /// CPU numbers for shards, the first for shard 0. Empty = all that the process may run on,
-        /// but for those that [runtime] names.
+        /// but for those that section runtime names.
         cores: Vec<Int<0, 4095>> = Vec::new(),
         /// Bytes: a request of ours that is larger goes over TCP, RFC 3261 18.1.1. 0 = never.
         udp_mtu: Int<0, 65_535> = Int(1300),
