@@ -432,6 +432,8 @@ impl Driver {
             self.world.ring.set_deadline(deadline, now);
         }
         self.world.counters.sleeps.add(1);
+        // The bell that rang in this turn, and receives that ended: nothing else would wake it.
+        self.world.ring.arm();
         self.bell.lie_down();
         if self.is_quiet() {
             self.nap();
