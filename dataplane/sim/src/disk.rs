@@ -15,6 +15,8 @@ pub struct Disk {
     faults: Faults,
     /// Replies that come at once.
     refused: Vec<(usize, Reply)>,
+    /// A commit to come is to close its lane.
+    closing: bool,
     pub(crate) now: Instant,
     random: Random,
     sabotage: Option<Sabotage>,
@@ -47,6 +49,7 @@ impl Disk {
             lanes,
             faults,
             refused: Vec::new(),
+            closing: false,
             now: Instant(0),
             random: Random::new(!seed),
             sabotage: setup.sabotage,
@@ -56,6 +59,7 @@ impl Disk {
 
     /// The next commit of every lane ends so.
     pub fn next_commit(&mut self, outcome: Result<(), StoreError>) {
+        self.closing |= outcome == Err(StoreError::Closed);
         self.lanes.iter_mut().for_each(|lane| lane.script(outcome));
     }
 
@@ -71,9 +75,10 @@ impl Disk {
         self.lanes.iter_mut().for_each(|lane| lane.set_faults(self.faults));
     }
 
-    /// A lane has failed for good and answers only after the next start.
+    /// A lane has failed for good and answers only after the next start, or its next commit is to
+    /// fail so.
     pub fn is_closed(&self) -> bool {
-        self.lanes.iter().any(MemoryLane::is_closed)
+        self.closing || self.lanes.iter().any(MemoryLane::is_closed)
     }
 
     /// How many objects of a kind it holds.
@@ -126,6 +131,7 @@ impl Disk {
     /// The process dies. In one of two cases the commit under way had reached the disk.
     pub(crate) fn crash(&mut self) {
         self.refused.clear();
+        self.closing = false;
         if !self.before.is_empty() {
             self.lanes = std::mem::take(&mut self.before);
         }
