@@ -104,4 +104,15 @@ impl History {
         };
         self.turns.iter().any(jump)
     }
+
+    /// By how much the wall clock was set forward between these times, all jumps together.
+    pub fn set_ahead(&self, from: Instant, to: Instant) -> Span {
+        let ahead = |(at, turn): &(Instant, Turn)| match turn {
+            Turn::Jumped(milliseconds) if (from..=to).contains(at) => {
+                u64::try_from(*milliseconds).map_or(0, |ahead| Span::millis(ahead).0)
+            }
+            _ => 0,
+        };
+        Span(self.turns.iter().map(ahead).sum())
+    }
 }

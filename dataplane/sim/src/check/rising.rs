@@ -2,11 +2,14 @@
 //! restart.
 //!
 //! A dialog whose end was told or whose subscriber knew nothing of it is over: a copy of its first
-//! SUBSCRIBE that a new process gets begins it anew. So does the copy of a fetch (row C96), and in
-//! periodic mode of what a crash took. And what is sent again to another place (RFC 3263 4.3) or
-//! over another transport (RFC 3261 18.1.1), if late, is a copy of what was sent before.
+//! SUBSCRIBE that a new process gets begins it anew. So does the copy of a fetch (row C96), of what
+//! the wall clock ended by a jump, and in periodic mode of what a crash took. And what a process
+//! sends again to another place (RFC 3263 4.3) or over another transport (RFC 3261 18.1.1), if
+//! late, is a copy of what it sent before.
 
 use std::collections::{BTreeMap, BTreeSet};
+
+use pharos_engine::{Instant, Span};
 
 use super::Found;
 use crate::history::{History, Item};
@@ -18,8 +21,11 @@ struct Dialog {
     version: Option<u64>,
     life: u32,
     over: bool,
-    /// All that was said, with its number.
-    said: BTreeSet<(u32, String)>,
+    /// When the last was said, and how long it said that the subscription lasts.
+    told: Instant,
+    lasts: Span,
+    /// All that was said, with the process and the number.
+    said: BTreeSet<(u32, u32, String)>,
 }
 
 pub(super) fn check(history: &History) -> Found {
@@ -38,12 +44,15 @@ pub(super) fn check(history: &History) -> Found {
 
 fn next(dialog: &mut Dialog, item: &Item, history: &History) -> Found {
     let (sip, cseq, version) = (&item.sip, item.sip.cseq(), version(&item.sip));
-    let said = (cseq, format!("{} {}", sip.header("Subscription-State"), sip.body));
+    let text = format!("{} {}", sip.header("Subscription-State"), sip.body);
+    let said = (item.life, cseq, text);
     if dialog.said.contains(&said) {
         return Ok(());
     }
     let ends = sip.state() == "terminated";
-    let lost = dialog.life != item.life && (history.loss.0 > 0 || ends);
+    let ahead = history.set_ahead(dialog.told, item.at);
+    let ended = ahead > Span(0) && dialog.told + dialog.lasts < item.at + ahead;
+    let lost = dialog.life != item.life && (history.loss.0 > 0 || ends || ended);
     if cseq == 1 && (dialog.over || lost) {
         *dialog = Dialog::default();
     }
@@ -54,7 +63,9 @@ fn next(dialog: &mut Dialog, item: &Item, history: &History) -> Found {
         return Err(format!("version {version:?} after {:?}", dialog.version));
     }
     dialog.said.insert(said);
-    (dialog.cseq, dialog.life) = (cseq, item.life);
+    (dialog.cseq, dialog.life, dialog.told) = (cseq, item.life, item.at);
+    let lasts = sip.parameter("Subscription-State", "expires").and_then(|text| text.parse().ok());
+    dialog.lasts = Span::seconds(lasts.unwrap_or(0));
     dialog.version = version.or(dialog.version);
     dialog.over = ends;
     Ok(())
