@@ -310,7 +310,7 @@ impl Ring {
         };
         match entered {
             // Linux 6.12 was the first to know of gathering.
-            Err(error) if error.raw_os_error() == Some(libc::EINVAL) && self.gathers => {
+            Err(error) if wait.gather_micros > 0 && error.raw_os_error() == Some(libc::EINVAL) => {
                 self.gathers = false;
             }
             entered => check(entered),
