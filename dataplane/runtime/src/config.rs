@@ -46,7 +46,7 @@ pub struct Tuning {
 pub struct RingSize {
     /// Provided buffers, a power of two, at most 32 768.
     pub buffers: u16,
-    /// Sends in flight.
+    /// Datagrams that wait for sockets that take no more.
     pub sends: u32,
     /// Submissions between two entries of the kernel.
     pub submissions: u32,
@@ -104,7 +104,7 @@ impl Default for Tuning {
 }
 
 impl Default for RingSize {
-    /// 256 buffers are four batches; 1 024 sends are sixteen, and a fan-out that outruns the
+    /// 256 buffers are four batches; 1 024 datagrams are sixteen, and a fan-out that outruns the
     /// network is slowed by its transactions before that.
     fn default() -> Self {
         Self { buffers: 256, sends: 1_024, submissions: 512 }

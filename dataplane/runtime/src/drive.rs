@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! loop {
-//!   enter the ring: submits what the last turn sent, brings completions
+//!   enter the ring: brings completions
 //!   Tick when a deadline has passed
 //!   at most a batch each of: completions, stream messages, mesh, lanes, control -> handle, drain
-//!   flush mesh and control: each touched bell once
-//!   worked or due? yield to the connections' tasks, and again
+//!   send the datagrams; flush mesh and control: each touched bell once
+//!   more there or due? yield to the connections' tasks, and again
 //!   else sleep in the ring until bell, completion, a connection or the deadline
 //! }
 //! ```

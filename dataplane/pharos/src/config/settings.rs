@@ -96,7 +96,7 @@ section! {
         batch: Int<1, 1024> = Int(64),
         /// Submissions that a shard's ring holds between two entries of the kernel, a power of two.
         ring_submissions: Int<8, 32_768> = Int(512),
-        /// Datagrams of a shard that the kernel may have in hand for sending; what is more is
+        /// Datagrams of a shard that may wait for sockets that take no more; what comes on top is
         /// dropped and counted.
         ring_sends: Int<1, 32_768> = Int(1024),
         /// Buffers of a shard that datagrams are received into, a power of two. Each is 64 KiB of
