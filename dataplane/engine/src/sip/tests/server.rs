@@ -2,9 +2,9 @@
 
 use super::{Bench, Out, by_tcp, by_udp, config, header};
 use crate::counters::Count;
-use crate::net::{FlowId, ShardId};
+use crate::net::{FlowId, Path, ShardId};
 use crate::reject::Reject;
-use crate::sip::{Answer, Detail};
+use crate::sip::{Answer, Detail, Incoming, Marks};
 
 const PUBLISH: &str = "\
 PUBLISH sip:alice@example.com SIP/2.0
@@ -219,11 +219,12 @@ fn cancel_of_an_answered_invite() {
     assert!(out[0].text().starts_with("SIP/2.0 481 "));
 }
 
-/// RFC 3261 9.2 and 17.2.1: an INVITE that waits gets 100, then by CANCEL its 487.
-#[test]
-fn cancel_of_a_waiting_invite() {
-    let mut bench = Bench::new();
-    let path = by_udp("127.0.0.1:5070");
+/// Let `then` have [`INVITE`] as a user of the transactions gets it: nothing here takes one yet.
+fn handed_in<R>(
+    bench: &mut Bench,
+    path: Path,
+    then: impl FnOnce(&mut Bench, &Incoming<'_>) -> R,
+) -> R {
     let text = INVITE.replace('\n', "\r\n");
     let msg = pharos_parser::Message::parse(text.as_bytes()).unwrap();
     let head = msg.essential().unwrap();
@@ -231,16 +232,17 @@ fn cancel_of_a_waiting_invite() {
     let parts = [head.call_id, head.from.tag().unwrap(), b"INVITE"];
     let txn = bench.core.keys.transaction(parts, 1, via);
     let hash = bench.core.aor_hash(b"alice@example.com");
-    let incoming = crate::sip::Incoming {
-        msg: &msg,
-        head,
-        path,
-        txn,
-        aor: b"",
-        hash,
-        marks: Default::default(),
-    };
-    let waiting = bench.sip.defer(&mut bench.core, &incoming);
+    let marks = Marks::default();
+    then(bench, &Incoming { msg: &msg, head, path, txn, aor: b"", hash, marks })
+}
+
+/// RFC 3261 9.2 and 17.2.1: an INVITE that waits gets 100, then by CANCEL its 487.
+#[test]
+fn cancel_of_a_waiting_invite() {
+    let mut bench = Bench::new();
+    let path = by_udp("127.0.0.1:5070");
+    let waiting =
+        handed_in(&mut bench, path, |bench, incoming| bench.sip.defer(&mut bench.core, incoming));
     let trying = bench.out();
     assert!(trying[0].text().starts_with("SIP/2.0 100 Trying\r\n"));
     assert_eq!(bench.refused(path, INVITE), trying);
@@ -259,23 +261,9 @@ fn cancel_of_a_waiting_invite() {
 fn an_accepted_invite_absorbs_repeats() {
     let mut bench = Bench::new();
     let path = by_udp("127.0.0.1:5070");
-    let text = INVITE.replace('\n', "\r\n");
-    let msg = pharos_parser::Message::parse(text.as_bytes()).unwrap();
-    let head = msg.essential().unwrap();
-    let via = [head.via.branch().unwrap(), head.via.sent_by()];
-    let parts = [head.call_id, head.from.tag().unwrap(), b"INVITE"];
-    let txn = bench.core.keys.transaction(parts, 1, via);
-    let hash = bench.core.aor_hash(b"alice@example.com");
-    let incoming = crate::sip::Incoming {
-        msg: &msg,
-        head,
-        path,
-        txn,
-        aor: b"",
-        hash,
-        marks: Default::default(),
-    };
-    bench.sip.answer(&mut bench.core, &incoming, &Answer::status(200));
+    handed_in(&mut bench, path, |bench, incoming| {
+        bench.sip.answer(&mut bench.core, incoming, &Answer::status(200));
+    });
     assert_eq!(bench.out().len(), 1);
     assert_eq!(bench.refused(path, INVITE), []);
     assert_eq!(bench.wait_ms(31_999), []);
